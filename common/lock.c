@@ -1,0 +1,78 @@
+/* lock.c owns who may use a volume, and who is told to be in the way. */
+#include "common/lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/io.h"
+
+#define LOCK_BYTE (INT64_C (1) << 62)
+#define HOLDER_BYTE(pid) (LOCK_BYTE + 1 + (pid))
+#define PID_LIMIT (INT64_C (1) << 32)
+
+static struct flock
+range (short type, int64_t start, int64_t length)
+{
+  return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = length};
+}
+
+/* The process that has named itself, or 0. */
+static pid_t
+find_holder (int fd)
+{
+  struct flock lock = range (F_WRLCK, HOLDER_BYTE (0), PID_LIMIT);
+
+  if (fcntl (fd, F_OFD_GETLK, &lock) < 0 || lock.l_type == F_UNLCK
+      || lock.l_start < HOLDER_BYTE (0))
+    return 0;
+  return (pid_t)(lock.l_start - HOLDER_BYTE (0));
+}
+
+static int
+say_busy (int fd, const char *path, struct error *err)
+{
+  pid_t pid = find_holder (fd);
+  char comm_path[64];
+  CLEANUP_FREE char *comm = NULL;
+
+  if (pid == 0)
+    return error_set (err, ERROR_BUSY, "%s is in use by another process: one volume has one server",
+                      path);
+  snprintf (comm_path, sizeof comm_path, "/proc/%jd/comm", (intmax_t)pid);
+  if (read_file (comm_path, 64, &comm, NULL) < 0)
+    comm = NULL;
+  if (comm)
+    comm[strcspn (comm, "\n")] = '\0';
+  return error_set (
+      err, ERROR_BUSY,
+      "%s is in use by process %jd (%s): one volume has one server; stop that one first", path,
+      (intmax_t)pid, comm ? comm : "not visible from here");
+}
+
+int
+volume_lock (int fd, const char *path, bool exclusive, struct error *err)
+{
+  struct flock lock = range (exclusive ? F_WRLCK : F_RDLCK, LOCK_BYTE, 1);
+
+  if (fcntl (fd, F_OFD_SETLK, &lock) == 0)
+    return 0;
+  if (errno == EAGAIN || errno == EACCES)
+    return say_busy (fd, path, err);
+  return error_set_errno (err, errno, "locking %s", path);
+}
+
+int
+volume_lock_name_holder (int fd, struct error *err)
+{
+  struct flock none = range (F_UNLCK, HOLDER_BYTE (0), PID_LIMIT);
+  struct flock self = range (F_RDLCK, HOLDER_BYTE (getpid ()), 1);
+
+  if (fcntl (fd, F_OFD_SETLK, &none) < 0 || fcntl (fd, F_OFD_SETLK, &self) < 0)
+    return error_set_errno (err, errno, "naming the holder of the volume's lock");
+  return 0;
+}

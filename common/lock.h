@@ -1,0 +1,25 @@
+/* The lock that keeps a volume to one user.
+ *
+ * Open-file-description locks on bytes far behind any data: byte 2^62 is the lock itself (exclusive
+ * for who writes the volume, shared for who only reads it), and byte 2^62 + 1 + PID tells others
+ * who holds it.  They stay with the open file over fork, unlike POSIX locks, and don't meet flock,
+ * which libcryptsetup uses for its own short updates.  They go with the last descriptor, so nothing
+ * is left behind after kill -9.
+ */
+#ifndef COMMON_LOCK_H
+#define COMMON_LOCK_H
+
+#include <stdbool.h>
+
+#include "common/cleanup.h"
+#include "common/error.h"
+
+/* Takes the lock on `fd` (open for writing when `exclusive`), at once or not at all: ERROR_BUSY
+ * names the holder.  `path` is for the message.
+ */
+int volume_lock (int fd, const char *path, bool exclusive, struct error *err) MUST_CHECK;
+
+/* Tells others that this process holds the lock; again after a fork, in the process that stays. */
+int volume_lock_name_holder (int fd, struct error *err) MUST_CHECK;
+
+#endif
