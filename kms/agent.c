@@ -1,0 +1,259 @@
+/* keyfence-agent: the process that speaks to key services.
+ *
+ * agent.c owns its main loop.  Its whole world is the socket on descriptor 3: each packet there is
+ * a call with a socket for the answer.  It lives in one thread and goes when that socket closes.
+ * What has a volume key in memory is done by a child that answers and exits; the rest is done here,
+ * and who asks kills us when that takes too long.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "common/io.h"
+#include "config.h"
+#include "crypto/secret.h"
+#include "kms/message.h"
+#include "kms/operations.h"
+
+#define REPLY_MS 2000  /* what the other side gets to take an answer */
+#define SWITCH_MS 1000 /* a child lives no longer than its time-out and this */
+
+static pid_t client_pid; /* written before the handler is installed */
+
+static const char usage[] =
+    "usage: keyfence-agent (started by the nbdkit plugin and by keyfence(1), not by people)\n"
+    "\n"
+    "Speaks to key services for a program that has put a socket on file descriptor 3.\n"
+    "To try a key by hand: keyfence check KEY\n";
+
+/* ---- answering ---- */
+
+static void
+send_reply (int fd, enum kms_operation operation, const struct kms_reply *reply)
+{
+  CLEANUP_FREE char *text = message_print_reply (operation, reply);
+
+  /* Who no longer listens has given up; there is nobody else to tell. */
+  if (text && packet_send (fd, text, strlen (text), -1, clock_ms () + REPLY_MS) < 0)
+    return;
+}
+
+static void
+send_failure (int fd, enum kms_class class, const char *reason, const char *text)
+{
+  CLEANUP_FREE struct kms_reply *reply = calloc (1, sizeof *reply);
+
+  if (!reply)
+    return;
+  kms_outcome_set (&reply->outcome, class, reason, "%s", text);
+  send_reply (fd, KMS_OPERATION_CHECK, reply);
+}
+
+static int
+receive_key (int fd, uint32_t timeout_ms, struct secret *ret_key, struct kms_outcome *outcome)
+{
+  CLEANUP_SECRET struct secret key = {0};
+  struct error err;
+
+  if (secret_init (&key, VOLUME_KEY_SIZE, &err) < 0)
+    return kms_outcome_set (outcome, KMS_OUTAGE, "no_memory", "%s", err.text);
+  if (packet_recv (fd, key.bytes, key.size, NULL, clock_ms () + timeout_ms) != (ssize_t)key.size)
+    return kms_outcome_set (outcome, KMS_CONFIG, "bad_request", "no volume key came with the call");
+  secret_take (ret_key, &key);
+  return 0;
+}
+
+static int
+run (const struct kms_call *call, int fd, struct secret *key, struct kms_reply *reply)
+{
+  const struct kms_request request = {
+      .key = call->key,
+      .volume = call->volume,
+      .region = call->region[0] ? call->region : NULL,
+      .timeout_ms = call->timeout_ms,
+  };
+  struct kms_outcome *outcome = &reply->outcome;
+
+  switch (call->operation) {
+  case KMS_OPERATION_UNWRAP:
+    return operation_unwrap (&request, &call->wrap, key, outcome);
+  case KMS_OPERATION_CHECK:
+    return operation_check (&request, &call->wrap, outcome);
+  case KMS_OPERATION_GENERATE:
+    return operation_generate (&request, key, &reply->wrap, outcome);
+  case KMS_OPERATION_WRAP:
+    if (receive_key (fd, call->timeout_ms, key, outcome) < 0)
+      return -1;
+    return operation_wrap (&request, key, &reply->wrap, outcome);
+  case KMS_OPERATION_INSPECT:
+    return operation_inspect (&request, &reply->report, outcome);
+  }
+  return kms_outcome_set (outcome, KMS_CONFIG, "bad_request", "no such operation");
+}
+
+static void
+answer (const struct kms_call *call, int fd)
+{
+  CLEANUP_SECRET struct secret key = {0};
+  CLEANUP_FREE struct kms_reply *reply = calloc (1, sizeof *reply);
+  int r;
+
+  if (!reply)
+    return;
+  r = run (call, fd, &key, reply);
+  send_reply (fd, call->operation, reply);
+  if (r == 0 && operation_traits (call->operation)->reply_sends_key
+      && packet_send (fd, key.bytes, key.size, -1, clock_ms () + REPLY_MS) < 0)
+    return;
+}
+
+/* ---- the child ---- */
+
+/* Whatever hangs in a provider: SIGALRM ends the child and with it the volume key. */
+static void
+arm_switch (uint32_t timeout_ms)
+{
+  uint64_t ms = (uint64_t)timeout_ms + SWITCH_MS;
+  struct itimerval timer = {
+      .it_value = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000)}};
+
+  setitimer (ITIMER_REAL, &timer, NULL);
+}
+
+static _Noreturn void
+child (const struct kms_call *call, int fd, pid_t agent_pid)
+{
+  /* While we hold the agent's socket, its death would not be seen. */
+  close (MESSAGE_AGENT_FD);
+  prctl (PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid () != agent_pid)
+    _exit (1);
+  arm_switch (call->timeout_ms);
+  answer (call, fd);
+  _exit (0);
+}
+
+static void
+answer_in_child (const struct kms_call *call, int fd)
+{
+  pid_t agent_pid = getpid ();
+  pid_t pid = fork ();
+
+  if (pid == 0)
+    child (call, fd, agent_pid);
+  if (pid < 0)
+    send_failure (fd, KMS_OUTAGE, "agent_fork",
+                  "the agent can't start a child: no memory, or too "
+                  "many processes");
+}
+
+/* ---- the loop ---- */
+
+static void
+serve (const char *packet, size_t size, int fd)
+{
+  CLEANUP_FREE struct kms_call *call = calloc (1, sizeof *call);
+
+  if (!call || message_parse_call (packet, size, call) < 0)
+    send_failure (
+        fd, KMS_CONFIG, "bad_request",
+        "the agent doesn't understand the call: program and agent must be of one version");
+  else if (operation_traits (call->operation)->in_child)
+    answer_in_child (call, fd);
+  else
+    answer (call, fd);
+}
+
+/* Until the other side has gone: 0; -1 when the socket fails. */
+static int
+serve_all (void)
+{
+  static char packet[MESSAGE_MAX];
+
+  for (;;) {
+    CLEANUP_CLOSE int fd = -1;
+    ssize_t n = packet_recv (MESSAGE_AGENT_FD, packet, sizeof packet, &fd, UINT64_MAX);
+
+    if (n == 0)
+      return 0;
+    if (n < 0 && n != -EMSGSIZE)
+      return -1;
+    if (n > 0 && fd >= 0)
+      serve (packet, (size_t)n, fd);
+  }
+}
+
+/* ---- the start ---- */
+
+/* The kernel sends this when the *thread* that started us ends, which may be no reason to go. */
+static void
+on_parent_death (int signum)
+{
+  (void)signum;
+  if (getppid () != client_pid)
+    _exit (0);
+}
+
+/* A second belt, for the case that a copy of the client's socket lives on in some other process. */
+static void
+follow_parent (void)
+{
+  struct sigaction action = {.sa_handler = on_parent_death, .sa_flags = SA_RESTART};
+
+  sigaction (SIGUSR1, &action, NULL);
+  prctl (PR_SET_PDEATHSIG, SIGUSR1);
+  on_parent_death (SIGUSR1); /* in case it is dead already */
+}
+
+/* Whether descriptor 3 is what a client gives us; and who that is. */
+static int
+find_client (pid_t *ret_pid)
+{
+  struct ucred peer;
+  socklen_t size = sizeof peer;
+  int type = 0;
+
+  if (getsockopt (MESSAGE_AGENT_FD, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+    return -1;
+  size = sizeof type;
+  if (getsockopt (MESSAGE_AGENT_FD, SOL_SOCKET, SO_TYPE, &type, &size) < 0
+      || type != SOCK_SEQPACKET)
+    return -1;
+  *ret_pid = peer.pid;
+  return 0;
+}
+
+static int
+refuse (void)
+{
+  fprintf (
+      stderr,
+      "keyfence-agent: there is no socket on file descriptor 3: this program is started by "
+      "the nbdkit plugin and by keyfence(1), not by people; to try a key: keyfence check KEY\n");
+  return 2;
+}
+
+int
+main (int argc, char *argv[])
+{
+  if (argc == 2 && strcmp (argv[1], "--help") == 0)
+    return fputs (usage, stdout) < 0;
+  if (argc == 2 && strcmp (argv[1], "--version") == 0)
+    return printf ("keyfence-agent %s\n", KEYFENCE_VERSION) < 0;
+  if (argc > 1) {
+    fputs (usage, stderr);
+    return 2;
+  }
+  if (find_client (&client_pid) < 0)
+    return refuse ();
+  secret_harden_process ();
+  signal (SIGCHLD, SIG_IGN); /* children leave nothing behind: their answer was on the socket */
+  follow_parent ();
+  return serve_all () < 0;
+}

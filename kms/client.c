@@ -1,0 +1,421 @@
+/* client.c owns a call to the agent: one at a time, each with its own reply socket and deadline. */
+#include "kms/client.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/checked.h"
+#include "common/io.h"
+#include "kms/message.h"
+#include "kms/process.h"
+
+#define TIMEOUT_MAX_MS (3600 * 1000)
+
+struct kms_client {
+  pthread_mutex_t lock; /* guards busy */
+  pthread_cond_t free;  /* busy has become false; waits on CLOCK_MONOTONIC */
+  bool busy;            /* a thread has its turn: agent is that thread's, for a whole call */
+  struct agent_process agent;
+};
+
+/* ---- turns: a mutex whose waiting ends at a time-out that no clock setting moves ---- */
+
+static void
+init_turns (struct kms_client *client)
+{
+  pthread_condattr_t attr;
+
+  pthread_condattr_init (&attr);
+  pthread_condattr_setclock (&attr, CLOCK_MONOTONIC);
+  pthread_cond_init (&client->free, &attr);
+  pthread_condattr_destroy (&attr);
+  pthread_mutex_init (&client->lock, NULL);
+}
+
+static struct timespec
+time_from_now (uint32_t ms)
+{
+  struct timespec t;
+
+  clock_gettime (CLOCK_MONOTONIC, &t);
+  t.tv_sec += ms / 1000;
+  t.tv_nsec += (long)(ms % 1000) * 1000000;
+  if (t.tv_nsec >= 1000000000) {
+    t.tv_sec++;
+    t.tv_nsec -= 1000000000;
+  }
+  return t;
+}
+
+/* Waits for other threads' calls, no longer than for an answer. */
+static int
+take_turn (struct kms_client *client, uint32_t limit_ms, struct kms_outcome *outcome)
+{
+  const struct timespec until = time_from_now (limit_ms);
+  LOCK_FOR_SCOPE (&client->lock);
+
+  while (client->busy)
+    if (pthread_cond_timedwait (&client->free, &client->lock, &until) == ETIMEDOUT && client->busy)
+      return kms_outcome_set (outcome, KMS_OUTAGE, "agent_busy",
+                              "other calls to the agent took longer than %u ms",
+                              (unsigned)limit_ms);
+  client->busy = true;
+  return 0;
+}
+
+static void
+give_turn (struct kms_client *client)
+{
+  LOCK_FOR_SCOPE (&client->lock);
+
+  client->busy = false;
+  pthread_cond_signal (&client->free);
+}
+
+/* ---- life ---- */
+
+int
+kms_client_new (const char *agent_path, struct kms_client **ret_client, struct error *err)
+{
+  struct kms_client *client = calloc (1, sizeof *client);
+
+  if (!client || agent_process_init (&client->agent, agent_path) < 0) {
+    free (client);
+    return error_set (err, ERROR_SYSTEM, "out of memory");
+  }
+  init_turns (client);
+  *ret_client = client;
+  return 0;
+}
+
+void
+kms_client_free (struct kms_client *client)
+{
+  if (!client)
+    return;
+  agent_process_clear (&client->agent);
+  pthread_cond_destroy (&client->free);
+  pthread_mutex_destroy (&client->lock);
+  free (client);
+}
+
+void
+cleanup_kms_client (struct kms_client **client)
+{
+  kms_client_free (*client);
+}
+
+pid_t
+kms_client_pid (struct kms_client *client)
+{
+  return client->agent.pid;
+}
+
+int
+kms_client_fd (struct kms_client *client)
+{
+  return client->agent.fd;
+}
+
+int
+kms_client_ensure (struct kms_client *client)
+{
+  struct kms_outcome outcome;
+  int r;
+
+  if (take_turn (client, TIMEOUT_MAX_MS, &outcome) < 0)
+    return -1;
+  r = agent_process_ensure (&client->agent, &outcome);
+  give_turn (client);
+  return r;
+}
+
+/* ---- one call ---- */
+
+/* What a call sends and what comes back. */
+struct exchange {
+  struct kms_call call;
+  const struct secret *send_key;
+  struct secret ret_key;
+  struct kms_reply reply;
+  char packet[MESSAGE_MAX];
+};
+
+#define CLEANUP_EXCHANGE CLEANUP (cleanup_exchange)
+
+static void
+cleanup_exchange (struct exchange **exchange)
+{
+  if (*exchange)
+    secret_clear (&(*exchange)->ret_key);
+  free (*exchange);
+}
+
+/* Why no answer came: `r` is what packet_send or packet_recv returned. */
+static int
+no_answer (const struct exchange *exchange, int r, struct kms_outcome *outcome)
+{
+  switch (r) {
+  case 0:
+  case -EPIPE:
+  case -ECONNRESET:
+    return kms_outcome_set (outcome, KMS_OUTAGE, "agent_died",
+                            "the agent, or its child for this operation, ended without an answer; "
+                            "it is started again");
+  case -ETIMEDOUT:
+    return kms_outcome_set (outcome, KMS_OUTAGE, "agent_timeout",
+                            "the agent gave no answer within %u ms and was killed; it is started "
+                            "again",
+                            (unsigned)exchange->call.timeout_ms);
+  case -EMSGSIZE:
+    return kms_outcome_set (outcome, KMS_OUTAGE, "agent_reply", "the agent's answer is too long");
+  default:
+    return kms_outcome_set (outcome, KMS_OUTAGE, "agent_io", "speaking to the agent failed: %s",
+                            strerrordesc_np (-r));
+  }
+}
+
+static int
+bad_answer (struct kms_outcome *outcome)
+{
+  return kms_outcome_set (outcome, KMS_OUTAGE, "agent_reply",
+                          "the agent's answer makes no sense; is it of the same version?");
+}
+
+static int
+send_call (int agent_fd, int reply_fd, int their_fd, const struct exchange *exchange,
+           uint64_t deadline_ms, struct kms_outcome *outcome)
+{
+  struct kms_call call = exchange->call;
+  CLEANUP_FREE char *text = NULL;
+  int r;
+
+  /* A provider that runs out of time should be the one to say so: it knows on what. */
+  call.timeout_ms -= MIN (call.timeout_ms / 10, 500);
+  text = message_print_call (&call);
+  if (!text)
+    return no_answer (exchange, -ENOMEM, outcome);
+  r = packet_send (agent_fd, text, strlen (text), their_fd, deadline_ms);
+  if (r == 0 && exchange->send_key)
+    r = packet_send (reply_fd, exchange->send_key->bytes, exchange->send_key->size, -1,
+                     deadline_ms);
+  return r < 0 ? no_answer (exchange, r, outcome) : 0;
+}
+
+/* The raw key behind an ok, straight into secret memory. */
+static int
+receive_key (int reply_fd, struct exchange *exchange, uint64_t deadline_ms,
+             struct kms_outcome *outcome)
+{
+  struct error err;
+  ssize_t n;
+
+  if (secret_init (&exchange->ret_key, VOLUME_KEY_SIZE, &err) < 0)
+    return kms_outcome_set (outcome, KMS_OUTAGE, "no_memory", "%s", err.text);
+  n = packet_recv (reply_fd, exchange->ret_key.bytes, exchange->ret_key.size, NULL, deadline_ms);
+  if (n <= 0)
+    return no_answer (exchange, (int)n, outcome);
+  return (size_t)n == exchange->ret_key.size ? 0 : bad_answer (outcome);
+}
+
+static int
+receive_reply (int reply_fd, struct exchange *exchange, uint64_t deadline_ms,
+               struct kms_outcome *outcome)
+{
+  const struct operation_traits *op = operation_traits (exchange->call.operation);
+  ssize_t n = packet_recv (reply_fd, exchange->packet, sizeof exchange->packet, NULL, deadline_ms);
+
+  if (n <= 0)
+    return no_answer (exchange, (int)n, outcome);
+  if (message_parse_reply (exchange->call.operation, exchange->packet, (size_t)n, &exchange->reply)
+      < 0)
+    return bad_answer (outcome);
+  if (op->reply_sends_key && exchange->reply.outcome.class == KMS_OK)
+    return receive_key (reply_fd, exchange, deadline_ms, outcome);
+  return 0;
+}
+
+/* 0 when there is an answer, whatever it is; -1 with *outcome when there is none. */
+static int
+ask (int agent_fd, struct exchange *exchange, struct kms_outcome *outcome)
+{
+  uint64_t deadline_ms = clock_ms () + exchange->call.timeout_ms;
+  CLEANUP_CLOSE int ours = -1;
+  int fds[2], r;
+
+  r = packet_pair (fds);
+  if (r < 0)
+    return no_answer (exchange, r, outcome);
+  ours = fds[0];
+  r = send_call (agent_fd, ours, fds[1], exchange, deadline_ms, outcome);
+  /* Ours would keep the socket open when the agent's copies are gone. */
+  close (fds[1]);
+  return r < 0 ? r : receive_reply (ours, exchange, deadline_ms, outcome);
+}
+
+static int
+call_in_turn (struct kms_client *client, struct exchange *exchange, struct kms_outcome *outcome)
+{
+  uint64_t start_ms = clock_ms ();
+
+  if (agent_process_ensure (&client->agent, outcome) < 0)
+    return -1;
+  if (ask (client->agent.fd, exchange, outcome) < 0) {
+    /* Nothing that it would say from now on could be trusted to belong to a question. */
+    agent_process_kill (&client->agent);
+    outcome->duration_ms = (uint32_t)(clock_ms () - start_ms);
+    return -1;
+  }
+  *outcome = exchange->reply.outcome;
+  return outcome->class == KMS_OK ? 0 : -1;
+}
+
+/* The whole call, from a filled-in exchange to *outcome. */
+static int
+call (struct kms_client *client, struct exchange *exchange, uint32_t timeout_ms,
+      struct kms_outcome *outcome)
+{
+  int r;
+
+  *outcome = (struct kms_outcome){0};
+  exchange->call.timeout_ms = MIN (MAX (timeout_ms, 1), TIMEOUT_MAX_MS);
+  if (take_turn (client, exchange->call.timeout_ms, outcome) < 0)
+    return -1;
+  r = call_in_turn (client, exchange, outcome);
+  give_turn (client);
+  return r;
+}
+
+/* ---- the calls ---- */
+
+/* `ret` has `max` bytes; what does not fit is the caller's mistake. */
+static int
+set_text (const char *what, const char *value, char *ret, size_t max, struct kms_outcome *outcome)
+{
+  if (snprintf (ret, max, "%s", value ? value : "") < (int)max && kms_text_clean (ret))
+    return 0;
+  return kms_outcome_set (outcome, KMS_CONFIG, "bad_request",
+                          "the %s is longer than %zu bytes, or not printable text: %.100s", what,
+                          max - 1, value);
+}
+
+/* NULL with *outcome when that can't be asked. */
+static struct exchange *
+exchange_new (enum kms_operation operation, const char *key, const char *volume, const char *region,
+              struct kms_outcome *outcome)
+{
+  CLEANUP_EXCHANGE struct exchange *exchange = calloc (1, sizeof *exchange);
+  struct exchange *made;
+
+  *outcome = (struct kms_outcome){0};
+  if (!exchange) {
+    kms_outcome_set (outcome, KMS_OUTAGE, "no_memory", "out of memory");
+    return NULL;
+  }
+  exchange->call.operation = operation;
+  if (set_text ("key's name", key, exchange->call.key, sizeof exchange->call.key, outcome) < 0
+      || set_text ("volume's uuid", volume, exchange->call.volume, sizeof exchange->call.volume,
+                   outcome)
+             < 0
+      || set_text ("region", region, exchange->call.region, sizeof exchange->call.region, outcome)
+             < 0)
+    return NULL;
+  made = exchange;
+  exchange = NULL;
+  return made;
+}
+
+int
+kms_client_unwrap (struct kms_client *client, const struct wrap *wrap, const char *volume,
+                   uint32_t timeout_ms, struct secret *ret_volume_key, struct kms_outcome *outcome)
+{
+  CLEANUP_EXCHANGE struct exchange *exchange =
+      exchange_new (KMS_OPERATION_UNWRAP, wrap->key, volume, NULL, outcome);
+
+  if (!exchange)
+    return -1;
+  exchange->call.wrap = *wrap;
+  if (call (client, exchange, timeout_ms, outcome) < 0)
+    return -1;
+  secret_take (ret_volume_key, &exchange->ret_key);
+  return 0;
+}
+
+int
+kms_client_check (struct kms_client *client, const struct wrap *wrap, const char *volume,
+                  uint32_t timeout_ms, struct kms_outcome *outcome)
+{
+  CLEANUP_EXCHANGE struct exchange *exchange =
+      exchange_new (KMS_OPERATION_CHECK, wrap->key, volume, NULL, outcome);
+
+  if (!exchange)
+    return -1;
+  exchange->call.wrap = *wrap;
+  return call (client, exchange, timeout_ms, outcome);
+}
+
+int
+kms_client_generate (struct kms_client *client, const char *key, const char *volume,
+                     uint32_t timeout_ms, struct secret *ret_volume_key, struct wrap *ret_wrap,
+                     struct kms_outcome *outcome)
+{
+  CLEANUP_EXCHANGE struct exchange *exchange =
+      exchange_new (KMS_OPERATION_GENERATE, key, volume, NULL, outcome);
+
+  if (!exchange || call (client, exchange, timeout_ms, outcome) < 0)
+    return -1;
+  *ret_wrap = exchange->reply.wrap;
+  secret_take (ret_volume_key, &exchange->ret_key);
+  return 0;
+}
+
+int
+kms_client_wrap (struct kms_client *client, const char *key, const char *volume,
+                 const struct secret *volume_key, uint32_t timeout_ms, struct wrap *ret_wrap,
+                 struct kms_outcome *outcome)
+{
+  CLEANUP_EXCHANGE struct exchange *exchange =
+      exchange_new (KMS_OPERATION_WRAP, key, volume, NULL, outcome);
+
+  if (!exchange)
+    return -1;
+  exchange->send_key = volume_key;
+  if (call (client, exchange, timeout_ms, outcome) < 0)
+    return -1;
+  *ret_wrap = exchange->reply.wrap;
+  return 0;
+}
+
+int
+kms_client_inspect (struct kms_client *client, const char *key, const char *region,
+                    uint32_t timeout_ms, struct kms_report *ret_report, struct kms_outcome *outcome)
+{
+  CLEANUP_EXCHANGE struct exchange *exchange =
+      exchange_new (KMS_OPERATION_INSPECT, key, NULL, region, outcome);
+
+  if (!exchange || call (client, exchange, timeout_ms, outcome) < 0)
+    return -1;
+  *ret_report = exchange->reply.report;
+  return 0;
+}
+
+int
+kms_outcome_error (const struct kms_outcome *outcome, struct error *err)
+{
+  static const enum error_class classes[KMS_CLASS_COUNT] = {
+      [KMS_OK] = ERROR_NONE,
+      [KMS_DENIED] = ERROR_DENIED,
+      [KMS_OUTAGE] = ERROR_UNAVAILABLE,
+      [KMS_CREDENTIALS] = ERROR_UNAVAILABLE,
+      [KMS_CLOCK] = ERROR_UNAVAILABLE,
+      [KMS_CORRUPT] = ERROR_CORRUPT,
+      [KMS_CONFIG] = ERROR_USAGE,
+  };
+
+  if (outcome->class == KMS_OK)
+    return 0;
+  return error_set (err, classes[outcome->class], "%s", outcome->text);
+}

@@ -1,0 +1,44 @@
+/* The agent as a child process: its start, its end, and how often there may be either.
+ *
+ * Used by client.c in the thread whose turn it is, which alone writes.  `pid` and `fd` are atomic
+ * so that kms_client_pid and kms_client_fd can read them, as a hint, while a call is under way.
+ */
+#ifndef KMS_PROCESS_H
+#define KMS_PROCESS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/cleanup.h"
+#include "kms/outcome.h"
+
+#define AGENT_BACKOFF_MIN_MS 100
+#define AGENT_BACKOFF_MAX_MS 10000 /* also the age at which an agent no longer dies young */
+#define AGENT_STUCK_MAX 4
+
+struct agent_process {
+  char *path;
+  _Atomic pid_t pid; /* 0: none */
+  _Atomic int fd;    /* our end of its socket, or -1 */
+  uint64_t started_ms;
+  uint32_t backoff_ms; /* from one start to the next; 0: none */
+  /* Killed, but not gone: in an uninterruptible system call.  0: free. */
+  pid_t stuck[AGENT_STUCK_MAX];
+};
+
+/* 0, or -1 when out of memory. */
+int agent_process_init (struct agent_process *agent, const char *path) MUST_CHECK;
+
+/* The agent runs when this returns 0; else *outcome is KMS_OUTAGE with agent_backoff, agent_start
+ * or agent_stuck.
+ */
+int agent_process_ensure (struct agent_process *agent, struct kms_outcome *outcome) MUST_CHECK;
+
+/* SIGKILL for the agent and its children; returns within about a second. */
+void agent_process_kill (struct agent_process *agent);
+
+/* Closes the socket, which asks it to go; kills it when it has not within a second.  Frees. */
+void agent_process_clear (struct agent_process *agent);
+
+#endif

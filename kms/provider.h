@@ -1,0 +1,66 @@
+/* One key service behind one table of functions; used inside the agent only.
+ *
+ * Every function returns 0 with class KMS_OK, or -1 with *outcome saying why; it must be back
+ * within request->timeout_ms.  Outputs are untouched on failure.
+ */
+#ifndef KMS_PROVIDER_H
+#define KMS_PROVIDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/cleanup.h"
+#include "common/wrap.h"
+#include "crypto/secret.h"
+#include "kms/outcome.h"
+#include "kms/report.h"
+
+struct kms_request {
+  const char *key;    /* as the user named it */
+  const char *volume; /* uuid: bound to the wrap where the service can */
+  const char *region; /* for reports; NULL: not given */
+  uint32_t timeout_ms;
+};
+
+/* What wrapping made, besides the blob. */
+struct kms_wrapped {
+  char key[WRAP_KEY_MAX]; /* the name to store: pinned where the service has better than the user's
+                           */
+  char key_version[WRAP_VERSION_MAX];
+  char algorithm[WRAP_ALGORITHM_MAX];
+  struct wrap_blob blob;
+};
+
+struct kms_provider {
+  const char *name;
+  const char *form; /* how its keys are named, for messages */
+
+  /* Whether a key of this name is this provider's, and the name well formed. */
+  bool (*owns) (const char *key);
+
+  int (*wrap) (const struct kms_request *request, const struct secret *plain,
+               struct kms_wrapped *ret_wrapped, struct kms_outcome *outcome);
+
+  /* `wrap` says key version and algorithm; `blob` is its wrapped or its probe. */
+  int (*unwrap) (const struct kms_request *request, const struct wrap *wrap,
+                 const struct wrap_blob *blob, size_t plain_size, struct secret *ret_plain,
+                 struct kms_outcome *outcome);
+
+  /* A new volume key with its wrap from the service (AWS GenerateDataKey); NULL: made here. */
+  int (*generate) (const struct kms_request *request, struct secret *ret_volume_key,
+                   struct kms_wrapped *ret_wrapped, struct kms_outcome *outcome);
+
+  /* Adds one line for each requirement that the key must meet. */
+  void (*inspect) (const struct kms_request *request, struct kms_report *report);
+};
+
+extern const struct kms_provider kms_provider_file;
+
+/* All providers, ending in NULL. */
+extern const struct kms_provider *const kms_providers[];
+
+/* The provider of a key, or NULL with *outcome (KMS_CONFIG) listing the forms that are known. */
+const struct kms_provider *kms_provider_for (const char *key, struct kms_outcome *outcome);
+
+#endif
