@@ -1,0 +1,230 @@
+/* backing.c owns the file or block device under the volume. */
+#include "nbd-plugin/backing.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/checked.h"
+#include "common/lock.h"
+
+static int
+say_open_failed (const char *path, bool read_only, struct error *err)
+{
+  int e = errno;
+
+  if (e == ENOENT)
+    return error_set (err, ERROR_NOT_FOUND,
+                      "%s: there is no such file: make a volume with keyfence create", path);
+  if ((e == EACCES || e == EROFS || e == EPERM) && !read_only)
+    return error_set_errno (
+        err, e, "%s can't be opened for writing (read-only=yes serves it read-only)", path);
+  return error_set_errno (err, e, "opening %s", path);
+}
+
+/* O_NONBLOCK, so that a FIFO in the volume's place can't hang us; it means nothing to what we take.
+ */
+static int
+open_checked (const char *path, bool read_only, struct stat *st, struct error *err)
+{
+  CLEANUP_CLOSE int fd =
+      open (path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+  int ret_fd;
+
+  if (fd < 0)
+    return say_open_failed (path, read_only, err);
+  if (fstat (fd, st) < 0)
+    return error_set_errno (err, errno, "examining %s", path);
+  if (!S_ISREG (st->st_mode) && !S_ISBLK (st->st_mode))
+    return error_set (err, ERROR_FOREIGN, "%s is neither a regular file nor a block device", path);
+  ret_fd = fd;
+  fd = -1;
+  return ret_fd;
+}
+
+int
+backing_open (const char *path, bool read_only, struct backing *ret, struct error *err)
+{
+  struct backing b = {
+      .path = path, .fd = -1, .meta_fd = -1, .read_only = read_only, .align_bytes = 1};
+  struct stat st, meta_st;
+
+  b.fd = open_checked (path, read_only, &st, err);
+  if (b.fd < 0)
+    return -1;
+  if (volume_lock (b.fd, path, !read_only, err) < 0 || volume_lock_name_holder (b.fd, err) < 0)
+    goto err;
+  b.meta_fd = open_checked (path, true, &meta_st, err);
+  if (b.meta_fd < 0)
+    goto err;
+  if (st.st_dev != meta_st.st_dev || st.st_ino != meta_st.st_ino) {
+    error_set (err, ERROR_BUSY, "%s was replaced while it was being opened: try again", path);
+    goto err;
+  }
+  b.is_block = S_ISBLK (st.st_mode);
+  b.can_seek_hole = !b.is_block && lseek (b.meta_fd, 0, SEEK_HOLE) >= 0;
+  *ret = b;
+  return 0;
+
+err:
+  backing_close (&b);
+  return -1;
+}
+
+void
+backing_close (struct backing *backing)
+{
+  if (backing->fd >= 0)
+    close (backing->fd);
+  if (backing->meta_fd >= 0)
+    close (backing->meta_fd);
+  backing->fd = backing->meta_fd = -1;
+}
+
+/* The smallest of 512 and 4096 that direct reads at `offset_bytes` accept; 0 when none does. */
+static uint32_t
+probe_alignment (int fd, uint64_t offset_bytes)
+{
+  static const uint32_t candidates[] = {512, 4096};
+  CLEANUP_FREE void *buf = NULL;
+
+  if (posix_memalign (&buf, 4096, 8192) != 0)
+    return 0;
+  for (size_t i = 0; i < ARRAY_SIZE (candidates); i++) {
+    uint32_t align = candidates[i];
+
+    /* Both memory and file offset at an odd multiple of the candidate. */
+    if (is_aligned (offset_bytes, align)
+        && pread (fd, (char *)buf + align, align, (off_t)(offset_bytes + align)) >= 0)
+      return align;
+  }
+  return 0;
+}
+
+static int
+try_direct (struct backing *backing, uint64_t data_offset_bytes)
+{
+  int flags = fcntl (backing->fd, F_GETFL);
+  uint64_t size_bytes;
+  uint32_t align;
+
+  if (flags < 0 || fcntl (backing->fd, F_SETFL, flags | O_DIRECT) < 0) {
+    snprintf (backing->cache_note, sizeof backing->cache_note,
+              "its file system has no direct I/O (O_DIRECT: %s)", strerrordesc_np (errno));
+    return -1;
+  }
+  align = probe_alignment (backing->fd, data_offset_bytes);
+  if (align != 0 && backing_size (backing, &size_bytes) == 0 && is_aligned (size_bytes, align)) {
+    backing->align_bytes = align;
+    backing->direct = true;
+    return 0;
+  }
+  snprintf (
+      backing->cache_note, sizeof backing->cache_note,
+      "direct I/O does not accept the volume's data offset or size (they are not multiples of "
+      "the device's block)");
+  if (fcntl (backing->fd, F_SETFL, flags) < 0)
+    snprintf (backing->cache_note, sizeof backing->cache_note, "O_DIRECT could not be turned off");
+  return -1;
+}
+
+int
+backing_choose_cache (struct backing *backing, enum cache_mode cache, uint64_t data_offset_bytes,
+                      struct error *err)
+{
+  if (cache == CACHE_WRITEBACK || try_direct (backing, data_offset_bytes) == 0)
+    return 0;
+  if (cache == CACHE_NONE)
+    return error_set (err, ERROR_USAGE, "cache=none can't be had for %s: %s; use cache=writeback",
+                      backing->path, backing->cache_note);
+  return 0;
+}
+
+int
+backing_size (const struct backing *backing, uint64_t *ret_bytes)
+{
+  struct stat st;
+
+  if (backing->is_block)
+    return ioctl (backing->meta_fd, BLKGETSIZE64, ret_bytes) < 0 ? -errno : 0;
+  if (fstat (backing->meta_fd, &st) < 0)
+    return -errno;
+  *ret_bytes = (uint64_t)st.st_size;
+  return 0;
+}
+
+void
+backing_note_failed_sync (struct backing *backing)
+{
+  atomic_store (&backing->flush_failed, true);
+}
+
+int
+backing_flush (struct backing *backing)
+{
+  if (atomic_load (&backing->flush_failed))
+    return -EIO;
+  while (fdatasync (backing->fd) < 0) {
+    int e = errno;
+
+    if (e == EINTR)
+      continue;
+    backing_note_failed_sync (backing);
+    return -e;
+  }
+  /* Another thread's flush may have been given the error that was ours as well. */
+  return atomic_load (&backing->flush_failed) ? -EIO : 0;
+}
+
+int
+backing_discard (struct backing *backing, uint64_t offset_bytes, uint64_t size_bytes)
+{
+  uint64_t range[2] = {offset_bytes, size_bytes};
+  int r;
+
+  do {
+    if (backing->is_block)
+      r = ioctl (backing->fd, BLKDISCARD, range);
+    else
+      r = fallocate (backing->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset_bytes,
+                     (off_t)size_bytes);
+  } while (r < 0 && errno == EINTR);
+  if (r == 0)
+    return 0;
+  return errno == EOPNOTSUPP || errno == ENOTTY || errno == ENOSYS ? -EOPNOTSUPP : -errno;
+}
+
+int
+backing_next_extent (const struct backing *backing, uint64_t offset_bytes, uint64_t end_bytes,
+                     bool *ret_hole, uint64_t *ret_end_bytes)
+{
+  off_t data = lseek (backing->meta_fd, (off_t)offset_bytes, SEEK_DATA), next;
+
+  if (data < 0 && errno == ENXIO) { /* nothing but a hole up to the end of the file */
+    *ret_hole = true;
+    *ret_end_bytes = end_bytes;
+    return 0;
+  }
+  if (data < 0)
+    return -errno;
+  *ret_hole = (uint64_t)data > offset_bytes;
+  next = *ret_hole ? data : lseek (backing->meta_fd, (off_t)offset_bytes, SEEK_HOLE);
+  if (next < 0)
+    return -errno;
+  *ret_end_bytes = MIN ((uint64_t)next, end_bytes);
+  return 0;
+}
+
+void
+backing_prefetch (struct backing *backing, uint64_t offset_bytes, uint64_t size_bytes)
+{
+  if (!backing->direct)
+    posix_fadvise (backing->fd, (off_t)offset_bytes, (off_t)size_bytes, POSIX_FADV_WILLNEED);
+}

@@ -1,0 +1,162 @@
+/* connection.c owns the connections of clients and the workers that serve them.
+ *
+ * nbdkit gives each connection threads of its own, which serve it for life.  A thread finds its
+ * worker in a thread-local variable; the number of the connection beside it tells whether that is
+ * still true, since one thread may serve several connections one after the other.
+ */
+#include "nbd-plugin/volume.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static _Atomic uint64_t last_connection_id;
+static atomic_uint last_worker_number;
+
+static __thread struct {
+  uint64_t connection_id;
+  struct worker *worker;
+} here;
+
+static void
+worker_free (struct volume *volume, struct worker *worker)
+{
+  volume->engine->queue_free (worker->queue);
+  free (worker->buffers);
+  free (worker);
+}
+
+static struct worker *
+worker_new (struct volume *volume)
+{
+  unsigned depth = volume->engine->depth;
+  void *memory = NULL, *buffers = NULL;
+  struct worker *worker;
+
+  if (posix_memalign (&memory, _Alignof(struct worker), sizeof *worker) != 0)
+    return NULL;
+  worker = memset (memory, 0, sizeof *worker);
+  worker->thread = pthread_self ();
+  worker->number = atomic_fetch_add (&last_worker_number, 1);
+  if (posix_memalign (&buffers, 4096, depth * CHUNK_BYTES) != 0)
+    goto err;
+  worker->buffers = buffers;
+  for (unsigned i = 0; i < depth; i++)
+    worker->pieces[i].transfer.buf = worker->buffers + i * CHUNK_BYTES;
+  if (volume->engine->queue_new (&volume->backing, &worker->queue) < 0)
+    goto err;
+  return worker;
+
+err:
+  free (buffers);
+  free (worker);
+  return NULL;
+}
+
+/* The worker that this thread made before it served another connection in between, or a new one. */
+static struct worker *
+find_or_make_worker (struct connection *connection)
+{
+  struct worker *worker;
+  LOCK_FOR_SCOPE (&connection->mutex);
+
+  for (worker = connection->workers; worker; worker = worker->next)
+    if (pthread_equal (worker->thread, pthread_self ()))
+      return worker;
+  worker = worker_new (connection->volume);
+  if (!worker)
+    return NULL;
+  rangelock_add_slot (&connection->volume->rangelock, &worker->range);
+  worker->next = connection->workers;
+  connection->workers = worker;
+  return worker;
+}
+
+int
+connection_worker (struct connection *connection, struct worker **ret_worker)
+{
+  if (here.connection_id != connection->id) {
+    struct worker *worker = find_or_make_worker (connection);
+
+    if (!worker)
+      return -ENOMEM;
+    here.connection_id = connection->id;
+    here.worker = worker;
+  }
+  *ret_worker = here.worker;
+  return 0;
+}
+
+struct connection *
+connection_new (struct volume *volume, bool read_only, struct error *err)
+{
+  struct connection *connection = calloc (1, sizeof *connection);
+  int r;
+
+  if (!connection) {
+    error_set (err, ERROR_SYSTEM, "out of memory");
+    return NULL;
+  }
+  connection->id = atomic_fetch_add (&last_connection_id, 1) + 1;
+  connection->volume = volume;
+  connection->read_only = read_only || volume->backing.read_only;
+  r = volume_size (volume, &connection->size_bytes);
+  if (r < 0) {
+    free (connection);
+    error_set_errno (err, -r, "measuring %s", volume->params.path);
+    return NULL;
+  }
+  pthread_mutex_init (&connection->mutex, NULL);
+  {
+    LOCK_FOR_SCOPE (&volume->mutex);
+    connection->next = volume->connections;
+    volume->connections = connection;
+  }
+  return connection;
+}
+
+static void
+retire (struct volume *volume, struct worker *worker)
+{
+  struct io_counters *from = &worker->counters, *to = &volume->retired;
+
+  to->reads += from->reads;
+  to->writes += from->writes;
+  to->bytes_read += from->bytes_read;
+  to->bytes_written += from->bytes_written;
+  to->refused += from->refused;
+  rangelock_remove_slot (&volume->rangelock, &worker->range);
+}
+
+static void
+unlink_connection (struct volume *volume, struct connection *connection)
+{
+  for (struct connection **p = &volume->connections; *p; p = &(*p)->next) {
+    if (*p == connection) {
+      *p = connection->next;
+      return;
+    }
+  }
+}
+
+void
+connection_free (struct connection *connection)
+{
+  struct volume *volume = connection->volume;
+
+  {
+    LOCK_FOR_SCOPE (&volume->mutex);
+
+    unlink_connection (volume, connection);
+    for (struct worker *w = connection->workers; w; w = w->next)
+      retire (volume, w);
+  }
+  while (connection->workers) {
+    struct worker *worker = connection->workers;
+
+    connection->workers = worker->next;
+    worker_free (volume, worker);
+  }
+  pthread_mutex_destroy (&connection->mutex);
+  free (connection);
+}

@@ -1,0 +1,96 @@
+/* engine-sync.c owns the plain engine: preadv2 and pwritev2, done when submit returns. */
+#include "nbd-plugin/engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/uio.h>
+
+#define REPEATS_MAX 1000 /* of EAGAIN without any progress */
+
+struct engine_queue {
+  struct backing *backing;
+  struct transfer *done; /* depth is 1 */
+};
+
+static int
+sync_queue_new (struct backing *backing, struct engine_queue **ret_queue)
+{
+  struct engine_queue *queue = calloc (1, sizeof *queue);
+
+  if (!queue)
+    return -ENOMEM;
+  queue->backing = backing;
+  *ret_queue = queue;
+  return 0;
+}
+
+static void
+sync_queue_free (struct engine_queue *queue)
+{
+  free (queue);
+}
+
+static ssize_t
+transfer_some (int fd, const struct transfer *t, size_t done_bytes)
+{
+  struct iovec iov = {(char *)t->buf + done_bytes, t->size_bytes - done_bytes};
+  off_t offset = (off_t)(t->offset_bytes + done_bytes);
+
+  if (t->write)
+    return pwritev2 (fd, &iov, 1, offset, t->durable ? RWF_DSYNC : 0);
+  return preadv2 (fd, &iov, 1, offset, 0);
+}
+
+static int
+transfer_all (int fd, const struct transfer *t)
+{
+  size_t done_bytes = 0;
+  unsigned repeats = 0;
+
+  while (done_bytes < t->size_bytes) {
+    ssize_t n = transfer_some (fd, t, done_bytes);
+
+    if (n > 0) {
+      done_bytes += (size_t)n;
+      repeats = 0;
+    }
+    else if (n == 0)
+      return -EIO; /* the file ends before the volume does */
+    else if (errno != EINTR && (errno != EAGAIN || ++repeats > REPEATS_MAX))
+      return -errno;
+  }
+  return 0;
+}
+
+static void
+sync_submit (struct engine_queue *queue, struct transfer *transfer)
+{
+  transfer->result = transfer_all (queue->backing->fd, transfer);
+  queue->done = transfer;
+}
+
+static struct transfer *
+sync_wait (struct engine_queue *queue)
+{
+  struct transfer *transfer = queue->done;
+
+  queue->done = NULL;
+  return transfer;
+}
+
+const struct engine engine_sync = {
+    .name = "sync",
+    .depth = 1,
+    .queue_new = sync_queue_new,
+    .queue_free = sync_queue_free,
+    .submit = sync_submit,
+    .wait = sync_wait,
+};
+
+/* One engine so far: auto is sync. */
+const struct engine *
+engine_by_name (const char *name)
+{
+  (void)name;
+  return &engine_sync;
+}

@@ -1,0 +1,149 @@
+/* keys.c owns the lanes of keyed contexts. */
+#include "nbd-plugin/keys.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/checked.h"
+
+#define LANES_MIN 16
+#define LANES_MAX 128 /* their schedules fit into libgcrypt's locked pool */
+#define LANES_PER_CPU 4
+
+struct lane {
+  _Alignas(128) pthread_mutex_t mutex; /* guards context; held for the crypto of one chunk */
+  struct xts_context *context;         /* NULL while there is no key */
+};
+
+struct keys {
+  const struct xts_backend *backend;
+  unsigned lane_count; /* a power of two */
+  struct lane *lanes;
+};
+
+static unsigned
+choose_lane_count (void)
+{
+  long cpus = sysconf (_SC_NPROCESSORS_ONLN);
+  unsigned count = LANES_MIN;
+
+  while (count < LANES_MAX && (long)count < cpus * LANES_PER_CPU)
+    count *= 2;
+  return count;
+}
+
+int
+keys_new (const struct xts_backend *backend, struct keys **ret_keys, struct error *err)
+{
+  struct keys *keys = calloc (1, sizeof *keys);
+  void *lanes = NULL;
+
+  if (!keys)
+    return error_set (err, ERROR_SYSTEM, "out of memory");
+  keys->backend = backend;
+  keys->lane_count = choose_lane_count ();
+  if (posix_memalign (&lanes, _Alignof(struct lane), keys->lane_count * sizeof (struct lane))
+      != 0) {
+    free (keys);
+    return error_set (err, ERROR_SYSTEM, "out of memory");
+  }
+  keys->lanes = lanes;
+  for (unsigned i = 0; i < keys->lane_count; i++) {
+    pthread_mutex_init (&keys->lanes[i].mutex, NULL);
+    keys->lanes[i].context = NULL;
+  }
+  *ret_keys = keys;
+  return 0;
+}
+
+void
+keys_free (struct keys *keys)
+{
+  if (!keys)
+    return;
+  keys_wipe (keys);
+  for (unsigned i = 0; i < keys->lane_count; i++)
+    pthread_mutex_destroy (&keys->lanes[i].mutex);
+  free (keys->lanes);
+  free (keys);
+}
+
+static void
+set_lane (struct keys *keys, struct lane *lane, struct xts_context *context)
+{
+  LOCK_FOR_SCOPE (&lane->mutex);
+
+  keys->backend->context_free (lane->context);
+  lane->context = context;
+}
+
+int
+keys_set (struct keys *keys, const struct secret *volume_key, struct error *err)
+{
+  for (unsigned i = 0; i < keys->lane_count; i++) {
+    struct xts_context *context = keys->backend->context_new (volume_key, err);
+
+    if (!context) {
+      keys_wipe (keys);
+      return -1;
+    }
+    set_lane (keys, &keys->lanes[i], context);
+  }
+  return 0;
+}
+
+void
+keys_wipe (struct keys *keys)
+{
+  for (unsigned i = 0; i < keys->lane_count; i++)
+    set_lane (keys, &keys->lanes[i], NULL);
+}
+
+/* A locked lane: the worker's own, or the next free one; with all taken, the worker's own in its
+ * turn. */
+static struct lane *
+lock_lane (struct keys *keys, unsigned hint)
+{
+  struct lane *own = &keys->lanes[hint & (keys->lane_count - 1)];
+
+  for (unsigned i = 0; i < keys->lane_count; i++) {
+    struct lane *lane = &keys->lanes[(hint + i) & (keys->lane_count - 1)];
+
+    if (pthread_mutex_trylock (&lane->mutex) == 0)
+      return lane;
+  }
+  pthread_mutex_lock (&own->mutex);
+  return own;
+}
+
+int
+keys_encrypt (struct keys *keys, unsigned hint, uint64_t first_tweak, size_t sector_size,
+              const uint8_t *in, uint8_t *out, size_t count)
+{
+  struct lane *lane = lock_lane (keys, hint);
+  int r = -ENOKEY;
+
+  if (lane->context)
+    r = keys->backend->encrypt (lane->context, first_tweak, sector_size, in, out, count) == 0
+            ? 0
+            : -EIO;
+  pthread_mutex_unlock (&lane->mutex);
+  return r;
+}
+
+int
+keys_decrypt (struct keys *keys, unsigned hint, uint64_t first_tweak, size_t sector_size,
+              const uint8_t *in, uint8_t *out, size_t count)
+{
+  struct lane *lane = lock_lane (keys, hint);
+  int r = -ENOKEY;
+
+  if (lane->context)
+    r = keys->backend->decrypt (lane->context, first_tweak, sector_size, in, out, count) == 0
+            ? 0
+            : -EIO;
+  pthread_mutex_unlock (&lane->mutex);
+  return r;
+}

@@ -1,0 +1,59 @@
+/* The plugin's parameters: one table, from which parsing, help, `keyfence serve` and the manual's
+ * list are made or checked.
+ */
+#ifndef NBD_PLUGIN_PARAMS_H
+#define NBD_PLUGIN_PARAMS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/cleanup.h"
+#include "common/error.h"
+
+enum cache_mode {
+  CACHE_AUTO, /* none where the backing can do it, else writeback */
+  CACHE_NONE,
+  CACHE_WRITEBACK,
+};
+
+/* Strings belong to who passed them in and must stay. */
+struct params {
+  const char *path;
+  enum cache_mode cache;
+  const char *engine;
+  const char *crypto;
+  bool discard;
+  bool read_only;
+  const char *control; /* NULL: the default place, where it can be written; "none": no socket */
+  bool require_key;
+  uint64_t check_interval_ms;
+  uint64_t check_timeout_ms;
+  const char *agent; /* NULL: the one that belongs to the plugin */
+  int ready_fd;      /* -1: none */
+};
+
+struct param {
+  const char *name;
+  const char *values;  /* as the help shows them: "none|writeback", "PATH" */
+  const char *initial; /* the default, in words; NULL when there is none */
+  const char *help;    /* one line, without a full stop */
+  int (*set) (struct params *params, const char *value, struct error *err);
+};
+
+extern const struct param params_table[]; /* ends with a NULL name */
+
+/* All defaults. */
+struct params params_default (void);
+
+/* Sets one parameter from its text: ERROR_USAGE names the parameter, the value and what is allowed.
+ */
+int params_set (struct params *params, const char *name, const char *value, struct error *err)
+    MUST_CHECK;
+
+/* The table's entry of that name, or NULL. */
+const struct param *params_find (const char *name);
+
+/* One line a parameter, as nbdkit --help shows it; a new string. */
+char *params_help (void) MUST_CHECK;
+
+#endif

@@ -1,0 +1,12 @@
+/* What is told about the volume: the object of `status --json`, as keyfence(1) describes it. */
+#ifndef NBD_PLUGIN_STATUS_H
+#define NBD_PLUGIN_STATUS_H
+
+#include "common/json.h"
+#include "nbd-plugin/keymon.h"
+#include "nbd-plugin/volume.h"
+
+/* A new object; from any thread. */
+struct json *status_new (struct volume *volume, struct keymon *keymon);
+
+#endif
