@@ -1,0 +1,298 @@
+/* cmd-serve.c owns `keyfence serve`. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/checked.h"
+#include "common/lock.h"
+#include "common/parse.h"
+#include "common/paths.h"
+#include "tools/arguments.h"
+#include "tools/nbdkit.h"
+#include "tools/parameters.h"
+#include "tools/print.h"
+#include "tools/status.h"
+#include "tools/volume.h"
+
+enum { SOCKET, PORT, FOREGROUND, READ_ONLY, PIDFILE, DRY_RUN, JSON };
+
+static const struct option_spec options[] = {
+    [SOCKET] = {"socket", "SOCKET",
+                "listen on this Unix socket; the default is UUID.nbd in the folder of the control "
+                "sockets",
+                VALUE_FILE},
+    [PORT] = {"port", "N",
+              "listen on this TCP port of the loopback address instead; NBD has neither encryption "
+              "nor passwords unless nbdkit is told so"},
+    [FOREGROUND] = {"foreground", NULL, "become nbdkit and stay, as service managers like it"},
+    [READ_ONLY] = {"read-only", NULL, "serve it for reading only"},
+    [PIDFILE] = {"pidfile", "FILE", "write the server's process id there", VALUE_FILE},
+    [DRY_RUN] = {"dry-run", NULL, "print nbdkit's command line and do nothing"},
+    [JSON] = {"json", NULL, "print the server's status and its NBD URI as one JSON object"},
+    {NULL},
+};
+
+/* In the background these would serve nobody by the time that we are back. */
+static int
+check_rest (char *const *rest, bool foreground, struct error *err)
+{
+  static const char *const only_foreground[] = {"--run", "-s", "--single"};
+
+  for (; *rest; rest++)
+    for (size_t i = 0; i < ARRAY_SIZE (only_foreground); i++) {
+      size_t length = strlen (only_foreground[i]);
+
+      if (!foreground && strncmp (*rest, only_foreground[i], length) == 0
+          && ((*rest)[length] == '\0' || (*rest)[length] == '='))
+        return error_set (err, ERROR_USAGE, "nbdkit's %s goes with --foreground only",
+                          only_foreground[i]);
+    }
+  return 0;
+}
+
+static int
+check_usage (const struct arguments *args, struct error *err)
+{
+  const char *port = args->options[PORT];
+  uint64_t number;
+
+  if (args->options[SOCKET] && port)
+    return error_set (err, ERROR_USAGE, "--socket and --port exclude each other");
+  if (port && parse_uint (port, 1, 65535, &number, err) < 0)
+    return error_prefix (err, "--port");
+  for (size_t i = 1; i < args->operand_count; i++)
+    if (parameter_check (args->operands[i], err) < 0)
+      return -1;
+  return check_rest (args->rest, args->options[FOREGROUND], err);
+}
+
+/* Who serves the volume now is named here, before anything else is in the way. */
+static int
+check_free (const char *path, struct error *err)
+{
+  CLEANUP_VOLUME struct volume volume = VOLUME_INIT;
+
+  if (volume_open (path, false, &volume, err) < 0)
+    return -1;
+  return volume_lock (volume.fd, path, false, err);
+}
+
+/* Reads the header, so that what is no volume is refused here and in our own words. */
+static int
+default_socket (const char *path, bool create, char **ret_socket, struct error *err)
+{
+  CLEANUP_VOLUME struct volume volume = VOLUME_INIT;
+  char *socket_path;
+
+  if (volume_open (path, false, &volume, err) < 0 || volume_load (&volume, true, err) < 0)
+    return -1;
+  socket_path = path_socket (header_info (volume.header)->uuid, "nbd", create);
+  if (!socket_path)
+    return error_set (err, ERROR_SYSTEM,
+                      "there is no folder for sockets: /run/keyfence can't be written and neither "
+                      "XDG_RUNTIME_DIR nor KEYFENCE_RUNDIR is set; give --socket SOCKET");
+  *ret_socket = socket_path;
+  return 0;
+}
+
+static int
+absolute_path (const char *path, char **ret_path, struct error *err)
+{
+  CLEANUP_FREE char *folder = NULL;
+  int n;
+
+  if (*path == '/') {
+    *ret_path = strdup (path);
+    return *ret_path ? 0 : error_set (err, ERROR_SYSTEM, "out of memory");
+  }
+  folder = getcwd (NULL, 0);
+  if (!folder)
+    return error_set_errno (err, errno, "the current folder");
+  n = asprintf (ret_path, "%s/%s", folder, path);
+  return n < 0 ? error_set (err, ERROR_SYSTEM, "out of memory") : 0;
+}
+
+static int
+choose_socket (const struct arguments *args, char **ret_socket, struct error *err)
+{
+  struct sockaddr_un address;
+
+  if (args->options[SOCKET]) {
+    if (absolute_path (args->options[SOCKET], ret_socket, err) < 0)
+      return -1;
+  }
+  else if (default_socket (args->operands[0], !args->options[DRY_RUN], ret_socket, err) < 0)
+    return -1;
+  if (strlen (*ret_socket) < sizeof address.sun_path)
+    return 0;
+  return error_set (err, ERROR_USAGE,
+                    "%s: the path of a socket has at most %zu bytes; give a "
+                    "shorter one with --socket",
+                    *ret_socket, sizeof address.sun_path - 1);
+}
+
+/* A server that was killed leaves its socket behind, and nbdkit does so even when it ends well; the
+ * next one couldn't listen there.  Only a socket that nobody answers is removed. */
+static int
+remove_stale (const char *path, struct error *err)
+{
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  CLEANUP_CLOSE int fd = -1;
+  struct stat st;
+
+  if (lstat (path, &st) < 0)
+    return errno == ENOENT ? 0 : error_set_errno (err, errno, "%s", path);
+  if (!S_ISSOCK (st.st_mode))
+    return error_set (err, ERROR_USAGE, "%s exists and is no socket: choose another name", path);
+  fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0)
+    return error_set_errno (err, errno, "a socket");
+  memcpy (address.sun_path, path, strlen (path) + 1);
+  if (connect (fd, (struct sockaddr *)&address, sizeof address) == 0 || errno == EAGAIN)
+    return error_set (err, ERROR_BUSY,
+                      "another server listens at %s: stop it first, or choose another --socket",
+                      path);
+  if (errno != ECONNREFUSED)
+    return error_set_errno (err, errno, "%s", path);
+  if (unlink (path) < 0)
+    return error_set_errno (err, errno, "removing the socket %s of a server that is gone", path);
+  return 0;
+}
+
+/* Where nbdkit listens: the last of its own options wins over ours. */
+static const char *
+listen_address (char *const *words)
+{
+  const char *address = "127.0.0.1";
+
+  for (; *words; words++) {
+    if (strncmp (*words, "--ipaddr=", 9) == 0)
+      address = *words + 9;
+    else if ((strcmp (*words, "-i") == 0 || strcmp (*words, "--ipaddr") == 0) && words[1])
+      address = *++words;
+  }
+  return address;
+}
+
+/* As the NBD URI specification has it; a new string. */
+static char *
+make_uri (const struct nbdkit_plan *plan)
+{
+  size_t size;
+  char *uri = NULL;
+  FILE *f = open_memstream (&uri, &size);
+
+  if (!f)
+    return NULL;
+  if (!plan->socket)
+    fprintf (f, strchr (listen_address (plan->options), ':') ? "nbd://[%s]:%s" : "nbd://%s:%s",
+             listen_address (plan->options), plan->port);
+  else {
+    fputs ("nbd+unix:///?socket=", f);
+    for (const char *p = plan->socket; *p; p++)
+      fprintf (f, strchr (" %&?#+\"'\\<>", *p) ? "%%%02X" : "%c", (unsigned char)*p);
+  }
+  if (fclose (f) == 0)
+    return uri;
+  free (uri);
+  return NULL;
+}
+
+static void
+print_started (const struct nbdkit_plan *plan, const struct json *status, const char *uri,
+               bool active)
+{
+  const char *reason = json_get_string (status, "reason");
+  const char *detail = json_get_string (status, "detail");
+  uint64_t pid, bytes;
+  char size[FORMAT_SIZE_MAX];
+
+  print_fact ("serving", "%s", plan->path);
+  print_fact ("uri", "%s", uri);
+  if (json_get_uint64 (status, "size_bytes", &bytes) == 0) {
+    format_size (bytes, size);
+    print_fact ("size", "%s", size);
+  }
+  print_fact ("state", "%s", json_get_string (status, "state"));
+  if (!active && reason)
+    print_fact ("reason", "%s", reason);
+  if (!active && detail)
+    print_fact ("detail", "%s", detail);
+  if (json_get_uint64 (status, "pid", &pid) == 0)
+    print_fact ("pid", "%" PRIu64 " (kill %" PRIu64 " stops it)", pid, pid);
+}
+
+static int
+start (const struct arguments *args, const struct nbdkit_plan *plan, struct error *err)
+{
+  CLEANUP_JSON struct json *status = NULL;
+  CLEANUP_FREE char *uri = make_uri (plan);
+  int code;
+
+  if (!uri)
+    return error_set (err, ERROR_SYSTEM, "out of memory");
+  if (nbdkit_start (plan, &status, err) < 0 || status_exit_code (status, &code, err) < 0)
+    return -1;
+  if (args->options[JSON]) {
+    json_set_string (status, "uri", uri);
+    return print_json (status, err) < 0 ? -1 : code;
+  }
+  print_started (plan, status, uri, code == EXIT_DONE);
+  return code;
+}
+
+static int
+dry_run (const struct nbdkit_plan *plan, struct error *err)
+{
+  CLEANUP_FREE char *text = NULL;
+
+  if (nbdkit_dry_run (plan, &text, err) < 0)
+    return -1;
+  print_line ("%s", text);
+  return EXIT_DONE;
+}
+
+static int
+run (const struct arguments *args, struct error *err)
+{
+  CLEANUP_FREE char *socket_path = NULL;
+  struct nbdkit_plan plan = {.path = args->operands[0],
+                             .port = args->options[PORT],
+                             .pidfile = args->options[PIDFILE],
+                             .foreground = args->options[FOREGROUND],
+                             .read_only = args->options[READ_ONLY],
+                             .parameters = args->operands + 1,
+                             .parameter_count = args->operand_count - 1,
+                             .options = args->rest};
+
+  if (check_usage (args, err) < 0)
+    return -1;
+  if (!plan.port && choose_socket (args, &socket_path, err) < 0)
+    return -1;
+  plan.socket = socket_path;
+  if (args->options[DRY_RUN])
+    return dry_run (&plan, err);
+  if (check_free (plan.path, err) < 0)
+    return -1;
+  if (plan.socket && remove_stale (plan.socket, err) < 0)
+    return -1;
+  return plan.foreground ? nbdkit_exec (&plan, err) : start (args, &plan, err);
+}
+
+const struct command command_serve = {
+    .name = "serve",
+    .summary = "serve a volume as a disk over NBD, by nbdkit",
+    .details = "Starts nbdkit in the background, waits until it is ready and prints the NBD URI. "
+               "Exit code: 0 it is active; 3 it is served but fenced, since there is no access to "
+               "its key, and comes back by itself; 1 it is not served.",
+    .operands = {{"PATH", VALUE_FILE}, {"PARAMETER=VALUE", VALUE_PARAMETER, .many = true}},
+    .options = options,
+    .rest = "NBDKIT-OPTIONS",
+    .run = run,
+};

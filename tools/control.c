@@ -1,0 +1,254 @@
+/* control.c owns the client's end of control sockets, and which of them a name means. */
+#include "tools/control.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "common/checked.h"
+#include "common/io.h"
+#include "common/lock.h"
+#include "common/parse.h"
+#include "common/paths.h"
+#include "tools/volume.h"
+
+#define TIMEOUT_MS 10000
+#define REPLY_MAX 65536
+
+static int
+connect_to (const char *path, int *ret_fd, struct error *err)
+{
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  CLEANUP_CLOSE int fd = -1;
+
+  if (strlen (path) >= sizeof address.sun_path)
+    return error_set (err, ERROR_USAGE, "%s: the path of a socket has at most %zu bytes", path,
+                      sizeof address.sun_path - 1);
+  memcpy (address.sun_path, path, strlen (path) + 1);
+  fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0)
+    return error_set_errno (err, errno, "a socket");
+  if (connect (fd, (struct sockaddr *)&address, sizeof address) < 0) {
+    if (errno == ENOENT || errno == ECONNREFUSED)
+      return error_set (err, ERROR_NOT_FOUND, "no server listens at %s", path);
+    return error_set_errno (err, errno, "%s", path);
+  }
+  *ret_fd = fd;
+  fd = -1;
+  return 0;
+}
+
+/* Reads up to the first newline, which becomes a NUL. */
+static int
+read_line (int fd, const char *path, char reply[REPLY_MAX], struct error *err)
+{
+  uint64_t deadline_ms = clock_ms () + TIMEOUT_MS, now_ms;
+  size_t used = 0;
+
+  while (used < REPLY_MAX && (now_ms = clock_ms ()) < deadline_ms) {
+    struct pollfd pollfd = {.fd = fd, .events = POLLIN};
+    char *newline;
+    ssize_t n;
+
+    if (poll (&pollfd, 1, (int)(deadline_ms - now_ms)) <= 0)
+      continue;
+    n = read (fd, reply + used, REPLY_MAX - used);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+      continue;
+    if (n <= 0)
+      return error_set (err, ERROR_UNAVAILABLE,
+                        "%s: the server hung up: is it keyfence's control socket, and not the NBD "
+                        "one?",
+                        path);
+    newline = memchr (reply + used, '\n', (size_t)n);
+    used += (size_t)n;
+    if (newline) {
+      *newline = '\0';
+      return 0;
+    }
+  }
+  return error_set (err, ERROR_UNAVAILABLE, "%s: the server gave no answer within %d seconds", path,
+                    TIMEOUT_MS / 1000);
+}
+
+int
+control_ask (const char *socket_path, const char *command, struct json **ret_reply,
+             struct error *err)
+{
+  CLEANUP_CLOSE int fd = -1;
+  CLEANUP_FREE char *reply = malloc (REPLY_MAX);
+  CLEANUP_JSON struct json *json = NULL;
+  char line[64];
+  int length = snprintf (line, sizeof line, "%s\n", command);
+
+  if (!reply)
+    return error_set (err, ERROR_SYSTEM, "out of memory");
+  if (connect_to (socket_path, &fd, err) < 0)
+    return -1;
+  if (send (fd, line, (size_t)length, MSG_NOSIGNAL) != length)
+    return error_set_errno (err, errno, "%s", socket_path);
+  if (read_line (fd, socket_path, reply, err) < 0)
+    return -1;
+  json = json_parse (reply, strlen (reply));
+  if (!json_is_object (json))
+    return error_set (err, ERROR_UNAVAILABLE, "%s is not a control socket of keyfence",
+                      socket_path);
+  if (json_get_string (json, "error"))
+    return error_set (err, ERROR_UNAVAILABLE, "%s: %s", socket_path,
+                      json_get_string (json, "error"));
+  *ret_reply = json;
+  json = NULL;
+  return 0;
+}
+
+/* A server that was killed leaves its socket behind. */
+static bool
+somebody_listens (const char *path)
+{
+  CLEANUP_CLOSE int fd = -1;
+  struct error err = {0};
+
+  return connect_to (path, &fd, &err) == 0 || err.class != ERROR_NOT_FOUND;
+}
+
+/* The default control socket of a volume, where there is one. */
+static int
+find_by_uuid (const char *uuid, char **ret_socket_path, struct error *err)
+{
+  CLEANUP_FREE char *path = path_socket (uuid, "sock", false);
+
+  if (!path || !somebody_listens (path))
+    return error_set (err, ERROR_NOT_FOUND,
+                      "volume %s is not served: keyfence serve starts it (if it is served by "
+                      "another user or with control=PATH, name that socket)",
+                      uuid);
+  *ret_socket_path = path;
+  path = NULL;
+  return 0;
+}
+
+/* A copy of a volume has its uuid too: the server must serve this very file. */
+static int
+check_served_file (const struct volume *volume, const char *socket_path, struct error *err)
+{
+  CLEANUP_JSON struct json *status = NULL;
+  const char *served;
+  struct stat asked, found;
+
+  if (control_ask (socket_path, "status", &status, err) < 0)
+    return -1;
+  served = json_get_string (status, "path");
+  if (!served || stat (served, &found) < 0 || fstat (volume->fd, &asked) < 0
+      || (found.st_dev == asked.st_dev && found.st_ino == asked.st_ino))
+    return 0;
+  return error_set (err, ERROR_NOT_FOUND,
+                    "%s is not served at %s: another file with the same uuid is, %s", volume->path,
+                    socket_path, served);
+}
+
+static int
+find_by_file (const char *file, char **ret_socket_path, struct error *err)
+{
+  CLEANUP_VOLUME struct volume volume = VOLUME_INIT;
+  CLEANUP_FREE char *path = NULL;
+  struct error busy = {0};
+
+  if (volume_open (file, false, &volume, err) < 0 || volume_load (&volume, false, err) < 0)
+    return -1;
+  if (find_by_uuid (header_info (volume.header)->uuid, &path, err) == 0) {
+    if (check_served_file (&volume, path, err) < 0)
+      return -1;
+    *ret_socket_path = path;
+    path = NULL;
+    return 0;
+  }
+  if (volume_lock (volume.fd, file, false, &busy) < 0)
+    return error_set (err, ERROR_NOT_FOUND,
+                      "%s is served, but its control socket is not at the usual place: name that "
+                      "socket instead (%.250s)",
+                      file, busy.text);
+  return error_set (err, ERROR_NOT_FOUND, "%s is not served: start it with keyfence serve %s", file,
+                    file);
+}
+
+/* Asks the server at folder/name for its label; true when that is it. */
+static bool
+has_label (const char *socket_path, const char *label)
+{
+  CLEANUP_JSON struct json *reply = NULL;
+  const char *found;
+
+  if (control_ask (socket_path, "status", &reply, NULL) < 0)
+    return false;
+  found = json_get_string (reply, "label");
+  return found && strcmp (found, label) == 0;
+}
+
+static bool
+ends_with (const char *text, const char *end)
+{
+  size_t length = strlen (text), end_length = strlen (end);
+
+  return length >= end_length && strcmp (text + length - end_length, end) == 0;
+}
+
+static int
+find_by_label (const char *label, char **ret_socket_path, struct error *err)
+{
+  CLEANUP_FREE char *folder = path_rundir (false);
+  CLEANUP_FREE char *path = NULL;
+  CLEANUP_CLOSEDIR DIR *dir = folder ? opendir (folder) : NULL;
+
+  for (struct dirent *entry; dir && (entry = readdir (dir));) {
+    CLEANUP_FREE char *candidate = NULL;
+
+    if (!ends_with (entry->d_name, ".sock"))
+      continue;
+    if (asprintf (&candidate, "%s/%s", folder, entry->d_name) < 0) {
+      candidate = NULL;
+      return error_set (err, ERROR_SYSTEM, "out of memory");
+    }
+    if (!has_label (candidate, label))
+      continue;
+    if (path)
+      return error_set (err, ERROR_USAGE,
+                        "several volumes called \"%s\" are served: name one by its path or uuid",
+                        label);
+    path = candidate;
+    candidate = NULL;
+  }
+  if (!path)
+    return error_set (err, ERROR_NOT_FOUND,
+                      "nothing called \"%s\" is served, neither a file nor a uuid nor a label",
+                      label);
+  *ret_socket_path = path;
+  path = NULL;
+  return 0;
+}
+
+int
+control_find (const char *name, char **ret_socket_path, struct error *err)
+{
+  struct stat st;
+  bool exists = stat (name, &st) == 0;
+
+  if (exists && S_ISSOCK (st.st_mode)) {
+    *ret_socket_path = strdup (name);
+    return *ret_socket_path ? 0 : error_set (err, ERROR_SYSTEM, "out of memory");
+  }
+  if (exists || strchr (name, '/'))
+    return find_by_file (name, ret_socket_path, err);
+  if (is_uuid (name)) {
+    char uuid[HEADER_UUID_MAX];
+
+    for (size_t i = 0; i < sizeof uuid; i++) /* as they are written in the header */
+      uuid[i] = name[i] >= 'A' && name[i] <= 'F' ? (char)(name[i] - 'A' + 'a') : name[i];
+    return find_by_uuid (uuid, ret_socket_path, err);
+  }
+  return find_by_label (name, ret_socket_path, err);
+}
