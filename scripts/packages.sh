@@ -1,0 +1,50 @@
+# shellcheck shell=bash disable=SC2034  # the lists are for those who source this
+# packages.sh owns which Debian packages keyfence needs, and installs those that are missing.
+# Sourced by the other scripts.
+
+# To run: the server, and the NBD tools that the manual speaks of.
+packages_run=(nbdkit libnbd-bin cryptsetup-bin e2fsprogs fuse3 mount util-linux)
+
+# To build, with the man pages (pod2man is in perl).
+packages_build=(gcc libc6-dev meson ninja-build pkg-config perl
+  nbdkit-plugin-dev libssl-dev libgcrypt20-dev libcjson-dev libcryptsetup-dev
+  libblkid-dev libnbd-dev libcmocka-dev)
+
+# To test: NBD clients, file systems, fault finding, lints.
+packages_test=(bash-completion clang clang-format libclang-rt-14-dev llvm fio gdb jq
+  netcat-openbsd openssl perl procps python3 psmisc qemu-utils shellcheck xxd valgrind xfsprogs libc6-dbg)
+
+# packages_missing NAME...: those of them that are not installed, one a line.
+packages_missing ()
+{
+  local installed name
+
+  installed=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "$@" 2>/dev/null || true)
+  for name in "$@"; do
+    [[ $'\n'$installed$'\n' == *$'\n'"$name installed"$'\n'* ]] || echo "$name"
+  done
+}
+
+# packages_install NAME...: installs what is missing; does nothing, quickly, when all is there.
+packages_install ()
+{
+  local missing=() root=()
+
+  if ! command -v dpkg-query >/dev/null; then
+    echo "This is not Debian: make sure that the equivalents of these are installed: $*" >&2
+    return 0
+  fi
+  mapfile -t missing < <(packages_missing "$@")
+  [ "${#missing[@]}" -gt 0 ] || return 0
+  if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null; then
+      echo "Missing packages, and neither root nor sudo to install them: ${missing[*]}" >&2
+      return 1
+    fi
+    root=(sudo)
+  fi
+  echo "Installing: ${missing[*]}" >&2
+  "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq update >&2 &&
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y \
+      --no-install-recommends "${missing[@]}" >&2
+}

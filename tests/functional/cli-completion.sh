@@ -1,0 +1,119 @@
+#!/bin/bash
+# Bash completion offers what the tables have, where they have it.
+. "$(dirname "$0")/lib.sh"
+
+# The function under test calls the word that was typed.
+. "$here/../../tools/completion/keyfence"
+list=$(keyfence help --list)
+
+# complete_line WORD...: completes the last word, as readline takes words apart; sorted in $got.
+complete_line ()
+{
+  local words=() word
+
+  for word in "$@"; do
+    while [[ $word == *[=:]* ]]; do
+      local before=${word%%[=:]*}
+      [ -z "$before" ] || words+=("$before")
+      word=${word#"$before"}
+      words+=("${word:0:1}")
+      word=${word:1}
+    done
+    words+=("$word")
+  done
+  # Right behind a separator, the separator is the current word.
+  if [ -z "${words[-1]}" ] && [ "${#words[@]}" -gt 1 ] && [[ ${words[-2]} == [=:] ]]; then
+    unset 'words[-1]'
+  fi
+  COMP_WORDS=("$KEYFENCE" "${words[@]}")
+  COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+  COMPREPLY=()
+  _keyfence
+  got=$(printf '%s\n' "${COMPREPLY[@]}" | sort)
+}
+
+sorted ()
+{
+  printf '%s\n' "$@" | sort
+}
+
+expect ()
+{
+  assert_eq "$got" "$(sorted "$@")" "completion of ${COMP_WORDS[*]:1}"
+}
+
+commands=$(awk -F'\t' '$1 == "command" { print $2 }' <<<"$list")
+
+# Commands.
+complete_line ''
+# shellcheck disable=SC2086  # words
+expect $commands --help --version
+complete_line header
+expect header-backup header-restore
+complete_line help cr
+expect create
+
+# Every command's options, all of them and only them.
+for command in $commands; do
+  complete_line "$command" --
+  assert_eq "$got" "$(awk -F'\t' -v c="$command" '$1 == "option" && $2 == c { print $3 }' <<<"$list" | sort)" \
+    "options of $command"
+done
+complete_line create disk --recov
+expect --recovery-passphrase-file
+
+# Values: choices, files, keys.
+complete_line create --sector-size ''
+expect 512 4096
+complete_line create --sector-size=5
+expect 512
+cd "$dir"
+mkdir sub
+touch disk.img 'with space' sub/kek
+complete_line inspect d
+expect disk.img
+complete_line inspect w
+expect 'with space'
+complete_line header-backup disk.img s
+expect sub
+complete_line create --recovery-passphrase-file d
+expect disk.img
+complete_line create --key ''
+expect file:///
+complete_line create --key "file://$dir/sub/k"
+expect "//$dir/sub/kek"
+complete_line create --size ''
+expect ''
+
+# No operand is offered where none is left, nor anything behind "--".
+complete_line inspect disk.img d
+expect ''
+complete_line serve disk.img -- --
+expect ''
+
+# Parameters, any number of them; their values.
+parameters=$(awk -F'\t' '$1 == "parameter" { print $2 "=" }' <<<"$list")
+complete_line serve disk.img ''
+# shellcheck disable=SC2086  # words
+expect $parameters
+complete_line serve disk.img cache=none disc
+expect discard=
+complete_line serve disk.img cache=
+expect none writeback
+complete_line serve disk.img cache=w
+expect writeback
+complete_line serve disk.img control=
+got=$(grep -x -e none -e disk.img <<<"$got" | sort)
+expect none disk.img
+
+# Volumes that are served, by uuid.
+python=$(command -v python3 || command -v perl) || skip "neither python3 nor perl to make a socket"
+uuid=01234567-89ab-cdef-0123-456789abcdef
+case $python in
+  *python3) python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$KEYFENCE_RUNDIR/$uuid.sock" ;;
+  *) perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local => $ARGV[0], Listen => 1)' "$KEYFENCE_RUNDIR/$uuid.sock" ;;
+esac
+complete_line status 0123
+expect "$uuid"
+complete_line status ''
+expect disk.img run sub 'with space' "$uuid"
