@@ -8,11 +8,14 @@ packages_run=(nbdkit libnbd-bin cryptsetup-bin e2fsprogs fuse3 mount util-linux)
 # To build, with the man pages (pod2man is in perl).
 packages_build=(gcc libc6-dev meson ninja-build pkg-config perl
   nbdkit-plugin-dev libssl-dev libgcrypt20-dev libcjson-dev libcryptsetup-dev
-  libblkid-dev libnbd-dev libcmocka-dev)
+  libblkid-dev libcurl4-openssl-dev libmicrohttpd-dev libnbd-dev libcmocka-dev)
 
 # To test: NBD clients, file systems, fault finding, lints.
 packages_test=(bash-completion clang clang-format libclang-rt-14-dev llvm fio gdb jq
   netcat-openbsd openssl perl procps python3 psmisc qemu-utils shellcheck xxd valgrind xfsprogs libc6-dbg)
+
+# A Node.js from elsewhere brings its own npm, which Debian's package would not go with.
+command -v npm >/dev/null || packages_test+=(nodejs npm)
 
 # packages_missing NAME...: those of them that are not installed, one a line.
 packages_missing ()
