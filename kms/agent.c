@@ -20,6 +20,7 @@
 #include "crypto/secret.h"
 #include "kms/message.h"
 #include "kms/operations.h"
+#include "kms/provider.h"
 
 #define REPLY_MS 2000  /* what the other side gets to take an answer */
 #define SWITCH_MS 1000 /* a child lives no longer than its time-out and this */
@@ -44,15 +45,25 @@ send_reply (int fd, enum kms_operation operation, const struct kms_reply *reply)
     return;
 }
 
+/* An answer that has nothing but an outcome. */
 static void
-send_failure (int fd, enum kms_class class, const char *reason, const char *text)
+send_outcome (int fd, const struct kms_outcome *outcome)
 {
   CLEANUP_FREE struct kms_reply *reply = calloc (1, sizeof *reply);
 
   if (!reply)
     return;
-  kms_outcome_set (&reply->outcome, class, reason, "%s", text);
+  reply->outcome = *outcome;
   send_reply (fd, KMS_OPERATION_CHECK, reply);
+}
+
+static void
+send_failure (int fd, enum kms_class class, const char *reason, const char *text)
+{
+  struct kms_outcome outcome = {0};
+
+  kms_outcome_set (&outcome, class, reason, "%s", text);
+  send_outcome (fd, &outcome);
 }
 
 static int
@@ -126,8 +137,57 @@ arm_switch (uint32_t timeout_ms)
   setitimer (ITIMER_REAL, &timer, NULL);
 }
 
+/* What a provider needs for a call, as this process has it or, in a child, as its parent had. */
+struct provisions {
+  const struct kms_provider *provider; /* NULL: none is needed */
+  struct kms_request request;
+  int fd; /* a handover, or -1 */
+};
+
+static void
+cleanup_provisions (struct provisions *p)
+{
+  cleanup_close (&p->fd);
+}
+
+/* Credentials and the like are got here, where they are kept, and not in each child anew. */
+static int
+prepare (struct kms_call *call, struct provisions *p, struct kms_outcome *outcome)
+{
+  uint64_t start_ms = clock_ms (), took_ms;
+
+  p->request = (struct kms_request){
+      .key = call->key, .volume = call->volume, .timeout_ms = call->timeout_ms};
+  p->provider = kms_provider_for (call->key, outcome);
+  if (!p->provider)
+    return -1;
+  if (!p->provider->prepare)
+    return 0;
+  if (p->provider->prepare (&p->request, &p->fd, outcome) < 0)
+    return -1;
+  took_ms = clock_ms () - start_ms;
+  call->timeout_ms = took_ms < call->timeout_ms ? (uint32_t)(call->timeout_ms - took_ms) : 1;
+  return 0;
+}
+
+/* A key that came behind the call is taken first, and only in a child: a socket that is closed with
+ * something unread in it takes the answer with it.
+ */
+static void
+answer_failure (const struct kms_call *call, int fd, const struct kms_outcome *failure)
+{
+  CLEANUP_SECRET struct secret key = {0};
+  struct kms_outcome ignored = {0};
+
+  if (operation_traits (call->operation)->call_sends_key)
+    (void)!receive_key (fd, call->timeout_ms, &key, &ignored);
+  send_outcome (fd, failure);
+}
+
+/* `failure`: of preparing; NULL when there was none. */
 static _Noreturn void
-child (const struct kms_call *call, int fd, pid_t agent_pid)
+child (const struct kms_call *call, const struct provisions *p, const struct kms_outcome *failure,
+       int fd, pid_t agent_pid)
 {
   /* While we hold the agent's socket, its death would not be seen. */
   close (MESSAGE_AGENT_FD);
@@ -135,18 +195,26 @@ child (const struct kms_call *call, int fd, pid_t agent_pid)
   if (getppid () != agent_pid)
     _exit (1);
   arm_switch (call->timeout_ms);
-  answer (call, fd);
+  if (p->fd >= 0)
+    p->provider->inherit (&p->request, p->fd);
+  if (failure)
+    answer_failure (call, fd, failure);
+  else
+    answer (call, fd);
   _exit (0);
 }
 
 static void
-answer_in_child (const struct kms_call *call, int fd)
+answer_in_child (struct kms_call *call, int fd)
 {
-  pid_t agent_pid = getpid ();
-  pid_t pid = fork ();
+  CLEANUP (cleanup_provisions) struct provisions p = {.fd = -1};
+  struct kms_outcome outcome = {0};
+  pid_t agent_pid = getpid (), pid;
+  int r = prepare (call, &p, &outcome);
 
+  pid = fork ();
   if (pid == 0)
-    child (call, fd, agent_pid);
+    child (call, &p, r < 0 ? &outcome : NULL, fd, agent_pid);
   if (pid < 0)
     send_failure (fd, KMS_OUTAGE, "agent_fork",
                   "the agent can't start a child: no memory, or too "

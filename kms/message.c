@@ -192,7 +192,7 @@ message_parse_call (const char *text, size_t size, struct kms_call *ret)
 /* ---- a reply ---- */
 
 #define OUTCOME_MEMBERS 5
-#define LINE_MEMBERS 4
+#define LINE_MEMBERS 5
 
 static void
 set_report (struct json *json, const struct kms_report *report)
@@ -204,6 +204,7 @@ set_report (struct json *json, const struct kms_report *report)
     struct json *item = json_append_object (lines);
 
     json_set_string (item, "verdict", kms_verdict_name (line->verdict));
+    json_set_bool (item, "denied", line->denied);
     json_set_string (item, "name", line->name);
     json_set_string (item, "detail", line->detail);
     json_set_string (item, "mend", line->mend);
@@ -271,6 +272,7 @@ take_report (const struct json *json, struct kms_report *ret)
     const struct json *item = json_at (lines, ret->count);
 
     if (json_size (item) != LINE_MEMBERS || take_verdict (item, &line->verdict) < 0
+        || json_get_bool (item, "denied", &line->denied) < 0
         || take_string (item, "name", line->name, sizeof line->name) < 0
         || take_string (item, "detail", line->detail, sizeof line->detail) < 0
         || take_string (item, "mend", line->mend, sizeof line->mend) < 0)

@@ -4,7 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct kms_provider *const kms_providers[] = {&kms_provider_file, NULL};
+const struct kms_provider *const kms_providers[] = {
+    &kms_provider_file,
+    &kms_provider_aws,
+    &kms_provider_azure,
+    NULL,
+};
 
 const struct kms_provider *
 kms_provider_for (const char *key, struct kms_outcome *outcome)

@@ -51,11 +51,20 @@ struct kms_provider {
   int (*generate) (const struct kms_request *request, struct secret *ret_volume_key,
                    struct kms_wrapped *ret_wrapped, struct kms_outcome *outcome);
 
+  /* NULL where a child needs nothing.  In the agent, before it forks a child for an operation on
+   * request->key: gets what the child will need from elsewhere (credentials), so that it is got
+   * once and kept; *ret_fd is a handover (kms/handover.h), or stays -1.  The agent closes it.
+   */
+  int (*prepare) (const struct kms_request *request, int *ret_fd, struct kms_outcome *outcome);
+
+  /* In the child, before anything else: takes what `prepare` handed over.  NULL with `prepare`. */
+  void (*inherit) (const struct kms_request *request, int fd);
+
   /* Adds one line for each requirement that the key must meet. */
   void (*inspect) (const struct kms_request *request, struct kms_report *report);
 };
 
-extern const struct kms_provider kms_provider_file;
+extern const struct kms_provider kms_provider_aws, kms_provider_azure, kms_provider_file;
 
 /* All providers, ending in NULL. */
 extern const struct kms_provider *const kms_providers[];

@@ -8,7 +8,9 @@
 enum { KEY, PASSPHRASE, VOLUME_KEY, JSON };
 
 static const struct option_spec options[] = {
-    [KEY] = {"key", "KEY", "the customer's key that wraps the volume key: file:///absolute/path",
+    [KEY] = {"key", "KEY",
+             "the customer's key that wraps the volume key: file:///absolute/path, "
+             "arn:aws:kms:… or https://VAULT.vault.azure.net/keys/NAME",
              VALUE_KEY, .required = true},
     [PASSPHRASE] = {"passphrase-file", "FILE",
                     "open the volume by the passphrase in FILE (- is standard input)", VALUE_FILE},

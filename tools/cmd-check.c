@@ -7,9 +7,10 @@
 #include "tools/print.h"
 #include "tools/progress.h"
 
-enum { JSON };
+enum { REGION, JSON };
 
 static const struct option_spec options[] = {
+    [REGION] = {"region", "REGION", "where the data is, as the key's cloud names it"},
     [JSON] = {"json", NULL, "print the facts as one JSON object"},
     {NULL},
 };
@@ -19,6 +20,15 @@ has_failed (const struct kms_report *report)
 {
   for (size_t i = 0; i < report->count; i++)
     if (report->lines[i].verdict == KMS_FAIL)
+      return true;
+  return false;
+}
+
+static bool
+is_denied (const struct kms_report *report)
+{
+  for (size_t i = 0; i < report->count; i++)
+    if (report->lines[i].denied)
       return true;
   return false;
 }
@@ -58,14 +68,15 @@ print_report_json (const char *key, const struct kms_report *report, struct erro
 }
 
 static int
-ask (const char *key, struct kms_report *report, struct kms_outcome *outcome, struct error *err)
+ask (const char *key, const char *region, struct kms_report *report, struct kms_outcome *outcome,
+     struct error *err)
 {
   CLEANUP_KMS_CLIENT struct kms_client *client = NULL;
   CLEANUP_PROGRESS struct progress *progress = progress_start ("asking the key service", 0);
 
   if (key_service_open (&client, err) < 0)
     return -1;
-  if (kms_client_inspect (client, key, NULL, KEY_SERVICE_TIMEOUT_MS, report, outcome) < 0)
+  if (kms_client_inspect (client, key, region, KEY_SERVICE_TIMEOUT_MS, report, outcome) < 0)
     return kms_outcome_error (outcome, err);
   return 0;
 }
@@ -79,13 +90,13 @@ run (const struct arguments *args, struct error *err)
 
   if (!report)
     return error_set (err, ERROR_SYSTEM, "out of memory");
-  if (ask (key, report, &outcome, err) < 0)
+  if (ask (key, args->options[REGION], report, &outcome, err) < 0)
     return -1;
   if (!args->options[JSON])
     print_report (report);
   else if (print_report_json (key, report, err) < 0)
     return -1;
-  if (outcome.class == KMS_DENIED)
+  if (is_denied (report))
     return EXIT_FENCED;
   return has_failed (report) ? EXIT_FAILED : EXIT_DONE;
 }
@@ -94,7 +105,8 @@ const struct command command_check = {
     .name = "check",
     .summary = "test a key before it is used",
     .details = "Prints one line for each requirement, and how to mend what fails. KEY is written "
-               "as file:///absolute/path. Exit code: 0 usable, 1 not usable, 3 the "
+               "as file:///absolute/path, arn:aws:kms:REGION:ACCOUNT:key/ID or "
+               "https://VAULT.vault.azure.net/keys/NAME. Exit code: 0 usable, 1 not usable, 3 the "
                "key's owner denies it.",
     .operands = {{"KEY", VALUE_KEY}},
     .options = options,

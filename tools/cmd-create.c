@@ -13,7 +13,9 @@
 enum { KEY, SIZE, LABEL, SECTOR_SIZE, PREALLOCATE, PASSPHRASE, FORCE, JSON };
 
 static const struct option_spec options[] = {
-    [KEY] = {"key", "KEY", "the customer's key that wraps the volume key: file:///absolute/path",
+    [KEY] = {"key", "KEY",
+             "the customer's key that wraps the volume key: file:///absolute/path, "
+             "arn:aws:kms:… or https://VAULT.vault.azure.net/keys/NAME",
              VALUE_KEY, .required = true},
     [SIZE] = {"size", "SIZE",
               "size of the disk, as 10G or 1.5T (powers of 1024); needed for a file, while a block "

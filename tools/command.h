@@ -67,7 +67,7 @@ extern const struct command *const commands[];
 const struct command *command_find (const char *name);
 
 extern const struct command command_adopt, command_check, command_create, command_destroy,
-    command_header_backup, command_header_restore, command_help, command_inspect, command_serve,
-    command_status;
+    command_header_backup, command_header_restore, command_help, command_inspect, command_policy,
+    command_serve, command_status;
 
 #endif

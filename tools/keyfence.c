@@ -10,17 +10,10 @@
 #include "tools/print.h"
 #include "tools/usage.h"
 
-const struct command *const commands[] = {&command_create,
-                                          &command_adopt,
-                                          &command_serve,
-                                          &command_status,
-                                          &command_inspect,
-                                          &command_check,
-                                          &command_header_backup,
-                                          &command_header_restore,
-                                          &command_destroy,
-                                          &command_help,
-                                          NULL};
+const struct command *const commands[] = {
+    &command_create,         &command_adopt,   &command_serve,  &command_status,
+    &command_inspect,        &command_check,   &command_policy, &command_header_backup,
+    &command_header_restore, &command_destroy, &command_help,   NULL};
 
 const struct command *
 command_find (const char *name)

@@ -1,6 +1,7 @@
 /* rsa.c owns RSA: new keys, OAEP, numbers. */
 #include "tools/sim/rsa.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/bio.h>

@@ -1,0 +1,70 @@
+#!/bin/bash
+# The agent with a key in AWS KMS: small, silent between checks, and without what it should not keep.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib-kms.sh"
+not_under_wrapper "a sanitizer's memory is not the agent's"
+grep -q __asan "$KEYFENCE_BUILD/kms/keyfence-agent" && skip "a sanitizer's memory is not the agent's"
+require gdb
+aws_start
+
+# A role, so that there is a session that the agent got by itself, and keeps.
+aws_key
+arn=$key
+account=$(cut -d: -f5 <<<"$key")
+ctl create-role disk --trust "arn:aws:iam::$account:user/demo" >/dev/null
+ctl policy role/disk everything >/dev/null
+cat >"$HOME/.aws/config" <<EOF
+[default]
+role_arn = arn:aws:iam::$account:role/disk
+source_profile = base
+[profile base]
+aws_access_key_id = $AWS_ACCESS_KEY_ID
+aws_secret_access_key = $AWS_SECRET_ACCESS_KEY
+EOF
+planted=$AWS_SECRET_ACCESS_KEY
+unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+
+export KEYFENCE_DEBUG_DUMPABLE=1 # so that its memory can be searched
+kms_open
+expect_outcome ok - wrap "$arn" "$dir/wrap"
+expect_outcome ok - unwrap "$dir/wrap"
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+  expect_outcome ok - check "$dir/wrap"
+done
+agent_pid=$(pgrep -P "$KMS_PID")
+
+# ---- nothing of the volume key ----------------------------------------------------------------------------
+printf '\7%.0s' {1..64} >"$dir/volume-key" # kms-call's
+gcore -a -o "$dir/core" "$agent_pid" >/dev/null 2>&1 || skip "gdb can't read the agent's memory"
+core=$dir/core.$agent_pid
+grep -qaF "role/disk" "$core" || fail "the search finds nothing at all"
+! "$helpers/find-bytes" "$core" "$dir/volume-key" 64 || fail "the agent has the volume key"
+! grep -qaF "$(base64 -w 0 "$dir/volume-key" | head -c 80)" "$core" || fail "the agent has the volume key in base64"
+rm "$core"
+
+# ---- small and silent --------------------------------------------------------------------------------------
+rollup () { awk -v name="$1:" '$1 == name {print $2}' "/proc/$agent_pid/smaps_rollup"; }
+printf 'resident %d kB, private and written %d kB\n' "$(rollup Rss)" "$(rollup Private_Dirty)"
+[ "$(rollup Rss)" -lt 16384 ] || fail "the agent has $(rollup Rss) kB resident"
+[ "$(rollup Private_Dirty)" -lt 4096 ] || fail "the agent has $(rollup Private_Dirty) kB of its own"
+switches () { awk '/ctxt_switches/ {n += $2} END {print n}' "/proc/$agent_pid/status"; }
+assert_eq "$(find "/proc/$agent_pid/task" -mindepth 1 -maxdepth 1 | wc -l)" 1 "threads of the agent"
+sleep 0.5 # the answer that it sent last may still be its doing
+before=$(switches)
+sleep 2
+assert_eq "$(switches)" "$before" "context switches of the agent at rest"
+kms_close
+
+# ---- secrets of the cloud are nowhere to be read -----------------------------------------------------------
+make_volume "$dir/disk" 16M
+start_server "$dir/disk" check-interval=1s
+nbd_io size >/dev/null
+ps -eo args >"$dir/ps.txt"
+stop_server
+keyfence inspect "$dir/disk" >"$dir/inspect.txt"
+keyfence check "$arn" >"$dir/check.txt"
+for f in "$dir"/*.log "$dir"/*.txt "$dir/disk"; do
+  assert_absent "$f" "$planted"
+done
+ctl log >"$dir/requests.txt"
+assert_absent "$dir/requests.txt" "$planted"

@@ -1,0 +1,145 @@
+/* Operations on keys, one a line, for the tests of key services:
+ *
+ *   kms-call AGENT TIMEOUT_MS
+ *
+ * reads commands from standard input and answers each with one line, "CLASS REASON MS REQUEST_ID
+ * TEXT" (an empty word is a "-").  One agent serves them all, so that what it keeps is kept.
+ *
+ *   generate KEY FILE    a new volume key; its wrap goes into FILE
+ *   wrap KEY FILE        the same for a volume key that is there (64 bytes, all 07)
+ *   check FILE           the probe of that wrap
+ *   unwrap FILE          its volume key, which must be the one of generate or wrap
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/io.h"
+#include "kms/client.h"
+
+#define VOLUME "01234567-89ab-cdef-0123-456789abcdef"
+#define LINE_BYTES 2048
+
+struct session {
+  struct kms_client *client;
+  uint32_t timeout_ms;
+};
+
+/* The wrap, and behind it the digest of its volume key. */
+struct stored {
+  struct wrap wrap;
+  uint8_t digest[32];
+};
+
+static void
+save (const char *path, const struct stored *stored)
+{
+  CLEANUP_FCLOSE FILE *f = fopen (path, "wb");
+
+  if (!f || fwrite (stored, sizeof *stored, 1, f) != 1) {
+    perror (path);
+    exit (2);
+  }
+}
+
+static void
+load (const char *path, struct stored *stored)
+{
+  CLEANUP_FCLOSE FILE *f = fopen (path, "rb");
+
+  if (!f || fread (stored, sizeof *stored, 1, f) != 1) {
+    perror (path);
+    exit (2);
+  }
+}
+
+static int
+make (const struct session *s, bool generate, const char *key, const char *path,
+      struct kms_outcome *outcome)
+{
+  static struct stored stored;
+  CLEANUP_SECRET struct secret volume_key = {0};
+  struct error err;
+  int r;
+
+  if (generate)
+    r = kms_client_generate (s->client, key, VOLUME, s->timeout_ms, &volume_key, &stored.wrap,
+                             outcome);
+  else if (secret_init (&volume_key, VOLUME_KEY_SIZE, &err) < 0)
+    exit (2);
+  else {
+    memset (volume_key.bytes, 7, volume_key.size);
+    r = kms_client_wrap (s->client, key, VOLUME, &volume_key, s->timeout_ms, &stored.wrap, outcome);
+  }
+  if (r < 0)
+    return r;
+  if (secret_sha256 (&volume_key, stored.digest) < 0)
+    exit (2);
+  save (path, &stored);
+  return 0;
+}
+
+static int
+unwrap (const struct session *s, const char *path, struct kms_outcome *outcome)
+{
+  static struct stored stored;
+  CLEANUP_SECRET struct secret volume_key = {0};
+  uint8_t digest[32];
+
+  load (path, &stored);
+  if (kms_client_unwrap (s->client, &stored.wrap, VOLUME, s->timeout_ms, &volume_key, outcome) < 0)
+    return -1;
+  if (secret_sha256 (&volume_key, digest) < 0)
+    exit (2);
+  if (memcmp (digest, stored.digest, sizeof digest) != 0)
+    return kms_outcome_set (outcome, KMS_CORRUPT, "other_key", "another key came back");
+  return 0;
+}
+
+static int
+check (const struct session *s, const char *path, struct kms_outcome *outcome)
+{
+  static struct stored stored;
+
+  load (path, &stored);
+  return kms_client_check (s->client, &stored.wrap, VOLUME, s->timeout_ms, outcome);
+}
+
+static void
+run (const struct session *s, const char *line)
+{
+  struct kms_outcome outcome = {0};
+  char command[20] = "", first[600] = "", second[600] = "";
+  uint64_t start_ms = clock_ms ();
+
+  if (sscanf (line, "%19s %599s %599s", command, first, second) < 2)
+    exit (2);
+  if (strcmp (command, "check") == 0)
+    (void)!check (s, first, &outcome);
+  else if (strcmp (command, "unwrap") == 0)
+    (void)!unwrap (s, first, &outcome);
+  else
+    (void)!make (s, strcmp (command, "generate") == 0, first, second, &outcome);
+  printf ("%s %s %u %s %s\n", kms_class_name (outcome.class),
+          *outcome.reason ? outcome.reason : "-", (unsigned)(clock_ms () - start_ms),
+          *outcome.request_id ? outcome.request_id : "-", outcome.text);
+  fflush (stdout);
+}
+
+int
+main (int argc, char *argv[])
+{
+  CLEANUP_KMS_CLIENT struct kms_client *client = NULL;
+  struct session s;
+  struct error err;
+  char line[LINE_BYTES];
+
+  if (argc != 3 || kms_client_new (argv[1], &client, &err) < 0) {
+    fprintf (stderr, "usage: kms-call AGENT TIMEOUT_MS\n");
+    return 2;
+  }
+  s = (struct session){client, (uint32_t)atoi (argv[2])};
+  while (fgets (line, sizeof line, stdin))
+    run (&s, line);
+  return 0;
+}

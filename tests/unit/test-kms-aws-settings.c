@@ -1,0 +1,87 @@
+/* AWS KMS: where it is asked, by which settings, and what is refused before anything is asked. */
+#include "tests/unit/aws-kms-test.h"
+
+static void
+settings_say_where_and_by_which_authorities (void **state)
+{
+  (void)state;
+  setenv ("AWS_ENDPOINT_URL", "http://simulator.example:1", 1);
+  setenv ("AWS_CA_BUNDLE", "/ca.pem", 1);
+  PLAY ({"http://simulator.example:1/", 200, decrypted (AWS_KEY, plain64), 0});
+  check_unwrap (0);
+  assert_true (seen[0].allow_plain);
+  assert_string_equal (seen[0].ca_bundle, "/ca.pem");
+  assert_string_equal (seen[0].region, "eu-central-1");
+  setenv ("AWS_ENDPOINT_URL_KMS", "https://kms.example", 1);
+  PLAY ({"https://kms.example/", 200, decrypted (AWS_KEY, plain64), 0});
+  check_unwrap (0);
+  setenv ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true", 1);
+  PLAY ({KMS_URL, 200, decrypted (AWS_KEY, plain64), 0});
+  check_unwrap (0);
+  setenv ("AWS_USE_FIPS_ENDPOINT", "true", 1);
+  PLAY ({"https://kms-fips.eu-central-1.amazonaws.com/", 200, decrypted (AWS_KEY, plain64), 0});
+  check_unwrap (0);
+}
+
+static void
+the_profile_says_it_where_the_environment_does_not (void **state)
+{
+  (void)state;
+  write_file (".aws/config", "[default]\nservices = mine\nendpoint_url = https://flat.example\n"
+                             "use_dualstack_endpoint = false\nca_bundle = /profile.pem\n"
+                             "[services mine]\nkms =\n  endpoint_url = https://nested.example\n");
+  PLAY ({"https://nested.example/", 200, decrypted (AWS_KEY, plain64), 0});
+  check_unwrap (0);
+  assert_string_equal (seen[0].ca_bundle, "/profile.pem");
+  write_file (".aws/config", "[default]\nendpoint_url = https://flat.example\n");
+  PLAY ({"https://flat.example/", 200, decrypted (AWS_KEY, plain64), 0});
+  check_unwrap (0);
+}
+
+static void
+settings_that_contradict_the_key_are_refused (void **state)
+{
+  struct kms_outcome outcome;
+
+  (void)state;
+  setenv ("AWS_ENDPOINT_URL_KMS", "https://kms.us-east-1.amazonaws.com", 1);
+  outcome = check_unwrap (-1);
+  assert_outcome (&outcome, KMS_CONFIG, "endpoint");
+}
+
+static void
+a_key_of_another_region_than_the_configured_is_asked_there (void **state)
+{
+  (void)state;
+  setenv ("AWS_REGION", "us-east-1", 1);
+  PLAY ({KMS_URL, 200, decrypted (AWS_KEY, plain64), 0});
+  check_unwrap (0);
+  assert_string_equal (seen[0].region, "eu-central-1");
+}
+
+static void
+a_malformed_name_is_said_to_be_one (void **state)
+{
+  const struct kms_request request = request_for ("arn:aws:kms:eu-central-1:1:key/x");
+  CLEANUP_SECRET struct secret key = {0};
+  struct kms_outcome outcome = {0};
+
+  (void)state;
+  assert_int_equal (kms_provider_aws.unwrap (&request, &wrap, &wrap.wrapped, 64, &key, &outcome),
+                    -1);
+  assert_outcome (&outcome, KMS_CONFIG, "bad_key_name");
+}
+
+int
+main (void)
+{
+  const struct CMUnitTest tests[] = {
+      KMS_TEST (settings_say_where_and_by_which_authorities),
+      KMS_TEST (the_profile_says_it_where_the_environment_does_not),
+      KMS_TEST (settings_that_contradict_the_key_are_refused),
+      KMS_TEST (a_key_of_another_region_than_the_configured_is_asked_there),
+      KMS_TEST (a_malformed_name_is_said_to_be_one),
+  };
+
+  return cmocka_run_group_tests (tests, NULL, NULL);
+}
