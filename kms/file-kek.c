@@ -169,6 +169,22 @@ open_failed (const char *path, enum file_kek_use use, int errnum, struct kms_out
   }
 }
 
+/* From a descriptor that only names the file to one that reads it. */
+static int
+reopen (int *fd)
+{
+  char again[64];
+  int readable;
+
+  snprintf (again, sizeof again, "/proc/self/fd/%d", *fd);
+  readable = open (again, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  if (readable < 0)
+    return -1;
+  close (*fd);
+  *fd = readable;
+  return 0;
+}
+
 int
 file_kek_open (const char *uri, enum file_kek_use use, struct file_kek *ret,
                struct kms_outcome *outcome)
@@ -179,11 +195,13 @@ file_kek_open (const char *uri, enum file_kek_use use, struct file_kek *ret,
     return kms_outcome_set (outcome, KMS_CONFIG, "bad_key_name",
                             "\"%.150s\" is not the name of a key file: write %s", uri,
                             FILE_URI_FORM);
-  /* Without O_NONBLOCK the opening of a FIFO waits for its writer. */
-  kek.fd = open (kek.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  /* The name comes from a disk's header: what it names may be a FIFO, or a device that acts when it
+   * is opened.  So it is looked at first, and only a regular file is opened for real.
+   */
+  kek.fd = open (kek.path, O_PATH | O_CLOEXEC);
   if (kek.fd < 0)
     return open_failed (kek.path, use, errno, outcome);
-  if (fstat (kek.fd, &kek.st) < 0) {
+  if (fstat (kek.fd, &kek.st) < 0 || (S_ISREG (kek.st.st_mode) && reopen (&kek.fd) < 0)) {
     open_failed (kek.path, use, errno, outcome);
     close (kek.fd);
     return -1;

@@ -49,6 +49,28 @@ open_checked (const char *path, bool read_only, struct stat *st, struct error *e
   return ret_fd;
 }
 
+/* A lock on a device's node says nothing to who uses another node of it, or has it mounted; the
+ * kernel's own exclusive claim does.
+ */
+static int
+claim_device (int *fd, const char *path, struct error *err)
+{
+  char again[64];
+  int claimed;
+
+  snprintf (again, sizeof again, "/proc/self/fd/%d", *fd);
+  claimed = open (again, O_RDWR | O_EXCL | O_CLOEXEC);
+  if (claimed < 0 && errno == EBUSY)
+    return error_set (err, ERROR_BUSY,
+                      "%s is in use: mounted, part of another device, or served under another name",
+                      path);
+  if (claimed < 0)
+    return error_set_errno (err, errno, "opening %s for this server alone", path);
+  close (*fd);
+  *fd = claimed;
+  return 0;
+}
+
 int
 backing_open (const char *path, bool read_only, struct backing *ret, struct error *err)
 {
@@ -59,6 +81,8 @@ backing_open (const char *path, bool read_only, struct backing *ret, struct erro
   b.fd = open_checked (path, read_only, &st, err);
   if (b.fd < 0)
     return -1;
+  if (S_ISBLK (st.st_mode) && !read_only && claim_device (&b.fd, path, err) < 0)
+    goto err;
   if (volume_lock (b.fd, path, !read_only, err) < 0 || volume_lock_name_holder (b.fd, err) < 0)
     goto err;
   b.meta_fd = open_checked (path, true, &meta_st, err);

@@ -177,11 +177,12 @@ run (void *opaque)
 static int
 remove_stale (const struct sockaddr_un *address, struct error *err)
 {
-  CLEANUP_CLOSE int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  CLEANUP_CLOSE int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   struct stat st;
 
-  if (lstat (address->sun_path, &st) < 0 && errno == ENOENT)
-    return 0;
+  if (lstat (address->sun_path, &st) < 0)
+    return errno == ENOENT ? 0
+                           : error_set_errno (err, errno, "control socket %s", address->sun_path);
   if (!S_ISSOCK (st.st_mode))
     return error_set (err, ERROR_USAGE, "control socket %s: something else is in its place",
                       address->sun_path);

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -16,6 +17,11 @@
 #include "kms/client.h"
 #include "nbd-plugin/log.h"
 
+/* What requests that run get to end after the server was told to: then the keys go, whoever still
+ * holds a connection.
+ */
+#define QUIT_MS 5000
+
 /* How often a new agent is tried for while there is none. */
 #define AGENT_CARE_MS 1000
 
@@ -23,6 +29,7 @@ struct keymon {
   struct volume *volume;
   struct kms_client *client;
   int wake_fd; /* written when the thread shall end */
+  int quit_fd; /* written when the server was told to end */
   pthread_t thread;
   bool thread_runs;
   bool hopeless;        /* no further try can help: an operator must look */
@@ -187,35 +194,78 @@ is_active (struct keymon *keymon)
 
 /* Until when nothing need be done, should nothing happen; -1: for ever. */
 static int
-wait_ms (struct keymon *keymon)
+wait_ms (struct keymon *keymon, uint64_t quit_at_ms)
 {
   bool done = keymon->hopeless || is_active (keymon);
-  int care_ms = kms_client_fd (keymon->client) < 0 ? AGENT_CARE_MS : -1;
-  uint64_t now_ms = clock_ms (), left_ms;
+  int care_ms = quit_at_ms == 0 && kms_client_fd (keymon->client) < 0 ? AGENT_CARE_MS : -1;
+  uint64_t now_ms = clock_ms (), left_ms = UINT64_MAX;
 
-  if (done)
+  if (quit_at_ms != 0)
+    left_ms = quit_at_ms;
+  else if (!done)
+    left_ms = keymon->next_try_ms;
+  if (left_ms == UINT64_MAX)
     return care_ms;
-  left_ms = keymon->next_try_ms > now_ms ? keymon->next_try_ms - now_ms : 0;
-  return (int)(care_ms < 0 ? left_ms : MIN (left_ms, AGENT_CARE_MS));
+  left_ms = left_ms > now_ms ? left_ms - now_ms : 0;
+  return (int)MIN (left_ms, care_ms < 0 ? 3600 * 1000 : (uint64_t)care_ms);
+}
+
+/* nbdkit ends only when all its clients have gone, which is theirs to decide: the keys don't wait.
+ */
+static void
+wipe_for_quit (struct keymon *keymon)
+{
+  atomic_store (&keymon->volume->serving, false);
+  keys_wipe (keymon->volume->keys);
+  keymon->hopeless = true;
+  tell (keymon, KEY_FENCED, "stopping",
+        "the server was told to end and waits for its clients to go");
+  plan_next_try (keymon, false);
+}
+
+static void
+try_when_due (struct keymon *keymon)
+{
+  if (kms_client_ensure (keymon->client) < 0)
+    return; /* its backoff runs */
+  if (!keymon->hopeless && !is_active (keymon) && clock_ms () >= keymon->next_try_ms)
+    try_again (keymon);
 }
 
 static void *
 run (void *opaque)
 {
   struct keymon *keymon = opaque;
+  uint64_t quit_at_ms = 0;
 
   for (;;) {
     /* The agent's end shows as an event on its socket; it says nothing there of its own. */
-    struct pollfd pfds[] = {{.fd = keymon->wake_fd, .events = POLLIN},
-                            {.fd = kms_client_fd (keymon->client), .events = POLLIN}};
+    struct pollfd pfds[] = {
+        {.fd = keymon->wake_fd, .events = POLLIN},
+        {.fd = quit_at_ms == 0 ? kms_client_fd (keymon->client) : -1, .events = POLLIN},
+        {.fd = quit_at_ms == 0 ? keymon->quit_fd : -1, .events = POLLIN}};
+    int n = poll (pfds, ARRAY_SIZE (pfds), wait_ms (keymon, quit_at_ms));
 
-    if (poll (pfds, ARRAY_SIZE (pfds), wait_ms (keymon)) > 0 && pfds[0].revents)
+    if (n > 0 && pfds[0].revents)
       return NULL;
-    if (kms_client_ensure (keymon->client) < 0)
-      continue; /* its backoff runs */
-    if (!keymon->hopeless && !is_active (keymon) && clock_ms () >= keymon->next_try_ms)
-      try_again (keymon);
+    if (n > 0 && pfds[2].revents)
+      quit_at_ms = clock_ms () + QUIT_MS;
+    if (quit_at_ms == 0)
+      try_when_due (keymon);
+    else if (clock_ms () >= quit_at_ms) {
+      wipe_for_quit (keymon);
+      quit_at_ms = UINT64_MAX; /* once */
+    }
   }
+}
+
+void
+keymon_quit (struct keymon *keymon)
+{
+  uint64_t one = 1;
+  ssize_t n = write (keymon->quit_fd, &one, sizeof one);
+
+  (void)n; /* full: it has been told already */
 }
 
 /* The agent that belongs to the file that this code was loaded from. */
@@ -249,7 +299,8 @@ start_thread (struct keymon *keymon, struct error *err)
   int r;
 
   keymon->wake_fd = eventfd (0, EFD_CLOEXEC);
-  if (keymon->wake_fd < 0)
+  keymon->quit_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (keymon->wake_fd < 0 || keymon->quit_fd < 0)
     return error_set_errno (err, errno, "making an eventfd");
   r = pthread_create (&keymon->thread, NULL, run, keymon);
   if (r != 0)
@@ -269,7 +320,7 @@ keymon_start (struct volume *volume, struct header *header, struct keymon **ret_
   if (!keymon)
     return error_set (err, ERROR_SYSTEM, "out of memory");
   keymon->volume = volume;
-  keymon->wake_fd = -1;
+  keymon->wake_fd = keymon->quit_fd = -1;
   keymon->jitter_seed = (unsigned)clock_ms () ^ (unsigned)getpid ();
   pthread_mutex_init (&keymon->mutex, NULL);
   agent = volume->params.agent ? strdup (volume->params.agent) : default_agent ();
@@ -289,12 +340,21 @@ keymon_stop (struct keymon *keymon)
 
   if (!keymon)
     return;
+  if (keymon->thread_runs && write_full (keymon->wake_fd, &one, sizeof one) == 0) {
+    pid_t agent = kms_client_pid (keymon->client);
+
+    /* A try that is under way would keep us for as long as it may take. */
+    if (agent > 0 && !is_active (keymon))
+      kill (agent, SIGKILL);
+    pthread_join (keymon->thread, NULL);
+  }
+  /* After the join, so that no try that was just ending keys them again. */
   atomic_store (&keymon->volume->serving, false);
   keys_wipe (keymon->volume->keys);
-  if (keymon->thread_runs && write_full (keymon->wake_fd, &one, sizeof one) == 0)
-    pthread_join (keymon->thread, NULL);
   if (keymon->wake_fd >= 0)
     close (keymon->wake_fd);
+  if (keymon->quit_fd >= 0)
+    close (keymon->quit_fd);
   kms_client_free (keymon->client);
   pthread_mutex_destroy (&keymon->mutex);
   free (keymon);

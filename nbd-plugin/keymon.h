@@ -38,6 +38,11 @@ struct keymon;
 int keymon_start (struct volume *volume, struct header *header, struct keymon **ret_keymon,
                   struct error *err) MUST_CHECK;
 
+/* To be called when the server is told to end, from a signal handler too: requests get five seconds
+ * to end, then the gate closes and the keys are wiped, also when clients keep their connections.
+ */
+void keymon_quit (struct keymon *keymon);
+
 /* Closes the gate, wipes the keys, ends thread and agent.  NULL is accepted. */
 void keymon_stop (struct keymon *keymon);
 

@@ -105,6 +105,15 @@ set_check_timeout (struct params *params, const char *value, struct error *err)
 }
 
 static int
+set_uuid (struct params *params, const char *value, struct error *err)
+{
+  if (!is_uuid (value))
+    return error_set (err, ERROR_USAGE, "\"%s\" is not a uuid of 36 characters", value);
+  params->uuid = value;
+  return 0;
+}
+
+static int
 set_agent (struct params *params, const char *value, struct error *err)
 {
   if (!*value)
@@ -141,6 +150,7 @@ const struct param params_table[] = {
      set_check_interval},
     {"check-timeout", "TIME", "5s", "how long one answer of the key service may take",
      set_check_timeout},
+    {"uuid", "UUID", NULL, "serve this volume only, should the path hold another", set_uuid},
     {"agent", "PATH", "the installed one", "the keyfence-agent program", set_agent},
     {"ready-fd", "N", NULL, "a descriptor that gets one line of JSON when start-up is over",
      set_ready_fd},

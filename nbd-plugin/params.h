@@ -28,6 +28,7 @@ struct params {
   bool require_key;
   uint64_t check_interval_ms;
   uint64_t check_timeout_ms;
+  const char *uuid;  /* NULL: whatever volume is there */
   const char *agent; /* NULL: the one that belongs to the plugin */
   int ready_fd;      /* -1: none */
 };

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,8 +28,8 @@
 /* One process serves one volume. */
 static struct params params;
 static struct volume *volume;
-static struct header *first_header; /* from get_ready to after_fork */
-static struct keymon *keymon;
+static struct header *first_header;    /* from get_ready to after_fork */
+static struct keymon *volatile keymon; /* read by the signal handler */
 static struct control *control;
 static pid_t pid_before_fork;
 
@@ -73,10 +74,12 @@ keyfence_load (void)
 static void
 stop (void)
 {
+  struct keymon *stopped = keymon;
+
   control_stop (control);
   control = NULL;
-  keymon_stop (keymon);
-  keymon = NULL;
+  keymon = NULL; /* before it is freed: a signal may come */
+  keymon_stop (stopped);
 }
 
 static void
@@ -177,10 +180,46 @@ say_ready (const struct error *err)
   params.ready_fd = -1;
 }
 
+/* nbdkit has no callback for "the server was told to end": .cleanup comes when the last client has
+ * gone. So its handlers are called after ours.
+ */
+static const int quit_signals[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP};
+static struct sigaction nbdkit_actions[sizeof quit_signals / sizeof quit_signals[0]];
+
+static void
+on_quit_signal (int sig)
+{
+  int e = errno;
+
+  if (keymon)
+    keymon_quit (keymon);
+  for (size_t i = 0; i < sizeof quit_signals / sizeof quit_signals[0]; i++)
+    if (quit_signals[i] == sig)
+      nbdkit_actions[i].sa_handler (sig);
+  errno = e;
+}
+
+static void
+watch_signals (void)
+{
+  for (size_t i = 0; i < sizeof quit_signals / sizeof quit_signals[0]; i++) {
+    struct sigaction action;
+
+    if (sigaction (quit_signals[i], NULL, &nbdkit_actions[i]) < 0
+        || (nbdkit_actions[i].sa_flags & SA_SIGINFO) || nbdkit_actions[i].sa_handler == SIG_IGN
+        || nbdkit_actions[i].sa_handler == SIG_DFL)
+      continue;
+    action = nbdkit_actions[i];
+    action.sa_handler = on_quit_signal;
+    sigaction (quit_signals[i], &action, NULL);
+  }
+}
+
 static int
 start (struct error *err)
 {
   struct header *header = first_header;
+  struct keymon *started;
 
   first_header = NULL;
   secret_harden_process ();
@@ -189,8 +228,10 @@ start (struct error *err)
     header_free (header);
     return -1;
   }
-  if (keymon_start (volume, header, &keymon, err) < 0)
+  if (keymon_start (volume, header, &started, err) < 0)
     return -1;
+  keymon = started;
+  watch_signals ();
   return control_start (volume, keymon, &control, err);
 }
 

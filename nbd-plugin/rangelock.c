@@ -78,12 +78,14 @@ share_slowly (struct rangelock *lock, struct rangelock_slot *slot, uint64_t star
 {
   LOCK_FOR_SCOPE (&lock->mutex);
 
-  while (overlaps_exclusive (lock->held, start_bytes, end_bytes)) {
-    atomic_store (&slot->active, false);
-    pthread_cond_broadcast (&lock->changed);
+  if (!overlaps_exclusive (lock->held, start_bytes, end_bytes))
+    return;
+  /* Said once: a waiter that broadcasts at every wake-up keeps all others awake. */
+  atomic_store (&slot->active, false);
+  pthread_cond_broadcast (&lock->changed);
+  while (overlaps_exclusive (lock->held, start_bytes, end_bytes))
     pthread_cond_wait (&lock->changed, &lock->mutex);
-    atomic_store (&slot->active, true);
-  }
+  atomic_store (&slot->active, true);
 }
 
 void

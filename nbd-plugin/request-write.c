@@ -123,14 +123,18 @@ write_range (struct volume *volume, struct worker *w, struct source source, uint
   return r;
 }
 
-/* A durable write of one transfer carries the flag; a longer one is flushed once at its end. */
+/* A durable write of one transfer carries the flag; a longer one is flushed once at its end.  So is
+ * one through the page cache, where the flag would take the report of *earlier* writes that were
+ * lost: backing_flush keeps such a failure for everybody.
+ */
 static int
 write_durably (struct connection *c, struct worker *w, struct source source, uint32_t count,
                uint64_t offset_bytes, bool fua)
 {
   uint64_t unit = c->volume->unit_bytes;
-  bool single = round_up (offset_bytes + count, unit) - round_down (offset_bytes, unit)
-                <= (is_aligned (offset_bytes | count, unit) ? CHUNK_BYTES : unit);
+  bool single = c->volume->backing.direct
+                && round_up (offset_bytes + count, unit) - round_down (offset_bytes, unit)
+                       <= (is_aligned (offset_bytes | count, unit) ? CHUNK_BYTES : unit);
   int r = write_range (c->volume, w, source, count, offset_bytes, fua && single);
 
   if (r == 0 && fua && !single)

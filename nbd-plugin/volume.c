@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -41,6 +42,9 @@ take_header (struct volume *volume, const struct header *header, struct error *e
   const struct wrap *primary = token_primary (header_token (header));
 
   volume->info = *header_info (header);
+  if (volume->params.uuid && strcasecmp (volume->params.uuid, volume->info.uuid) != 0)
+    return error_set (err, ERROR_FOREIGN, "%s holds volume %s, and uuid= asks for %s",
+                      volume->params.path, volume->info.uuid, volume->params.uuid);
   if (!primary)
     return error_set (err, ERROR_CORRUPT, "%s has no primary wrap: restore its header",
                       volume->params.path);

@@ -81,6 +81,7 @@ run (const struct arguments *args, struct error *err)
   uuid = header_info (volume.header)->uuid;
   if (key_service_open (&client, err) < 0
       || key_service_token (client, args->options[KEY], uuid, &volume_key, &token, err) < 0
+      || volume_check_same (&volume, err) < 0
       || header_set_token (path, uuid, token, &volume_key, err) < 0
       || key_service_prove (client, volume.fd, path, uuid, err) < 0)
     return -1;

@@ -1,5 +1,6 @@
 /* cmd-create.c owns `keyfence create`. */
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/checked.h"
 #include "common/parse.h"
@@ -43,7 +44,8 @@ struct plan {
   const char *size_text; /* NULL: not given */
   uint64_t file_bytes;
   bool preallocate;
-  struct secret passphrase; /* empty: none */
+  const char *passphrase_file; /* NULL: none */
+  struct secret passphrase;    /* empty: none */
 };
 
 static int
@@ -98,6 +100,7 @@ make_plan (const struct arguments *args, struct plan *plan, struct error *err)
   if (plan->size_text
       && check_size (plan->size_text, plan->header.sector_size, &plan->file_bytes, err) < 0)
     return -1;
+  plan->passphrase_file = args->options[PASSPHRASE];
   if (args->options[PASSPHRASE]
       && secret_file_passphrase (args->options[PASSPHRASE], &plan->passphrase, err) < 0)
     return -1;
@@ -124,9 +127,35 @@ check_device (const struct plan *plan, const struct volume *device, struct error
   return 0;
 }
 
+static bool
+is_file (const struct volume *volume, const char *path)
+{
+  struct stat opened, named;
+
+  return path && fstat (volume->fd, &opened) == 0 && stat (path, &named) == 0
+         && opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+}
+
+/* With --force, a slip of the hand would overwrite the very key that is to wrap the volume's. */
+static int
+check_not_a_key (const struct plan *plan, const struct target *target, struct error *err)
+{
+  static const char scheme[] = "file://";
+  const char *kek =
+      strncmp (plan->key, scheme, strlen (scheme)) == 0 ? plan->key + strlen (scheme) : NULL;
+
+  if (is_file (&target->volume, kek) || is_file (&target->volume, plan->passphrase_file))
+    return error_set (err, ERROR_USAGE,
+                      "%s is the file of the key or of the passphrase itself: nothing was changed",
+                      plan->path);
+  return 0;
+}
+
 static int
 check_target (const struct plan *plan, const struct target *target, struct error *err)
 {
+  if (check_not_a_key (plan, target, err) < 0)
+    return -1;
   if (target->volume.block_device)
     return check_device (plan, &target->volume, err);
   if (!plan->size_text)
@@ -160,6 +189,8 @@ make_volume (const struct plan *plan, struct target *target, struct error *err)
       && target_resize (target, plan->file_bytes, plan->preallocate, err) < 0)
     return -1;
   target->touched = true;
+  if (volume_check_same (&target->volume, err) < 0)
+    return -1;
   if (header_create (plan->path, &plan->header, token, &volume_key, err) < 0
       || add_passphrase (plan, &volume_key, err) < 0)
     return -1;

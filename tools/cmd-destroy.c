@@ -67,9 +67,11 @@ run (const struct arguments *args, struct error *err)
   remove = !volume.block_device && !args->options[KEEP_FILE];
   if (!args->options[YES] && ask (&volume, err) < 0)
     return -1;
+  if (volume_check_same (&volume, err) < 0)
+    return -1;
   if (header_destroy (path, info->data_offset_bytes, err) < 0)
     return -1;
-  if (remove && remove_file (path, err) < 0)
+  if (remove && (volume_check_same (&volume, err) < 0 || remove_file (path, err) < 0))
     return -1;
   print_line ("destroyed volume %s%s%s", info->uuid, remove ? " and removed " : "",
               remove ? path : "");

@@ -18,7 +18,7 @@ run (const struct arguments *args, struct error *err)
   const char *path = args->operands[0], *file = args->operands[1];
   const struct wrap *wrap;
 
-  if (volume_open (path, true, &volume, err) < 0
+  if (volume_open (path, true, &volume, err) < 0 || volume_check_same (&volume, err) < 0
       || header_restore (path, file, args->options[FORCE], err) < 0
       || volume_load (&volume, true, err) < 0)
     return -1;

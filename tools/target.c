@@ -212,7 +212,8 @@ static void
 undo (struct target *target)
 {
   if (target->created) {
-    unlink (target->volume.path);
+    if (volume_check_same (&target->volume, NULL) == 0)
+      unlink (target->volume.path);
     half_made = NULL;
   }
   else if (target->touched && target->volume.block_device)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 #include "common/checked.h"
@@ -28,6 +29,26 @@ volume_measure (struct volume *volume, struct error *err)
   return 0;
 }
 
+/* A lock on a device's node says nothing to who has it mounted, or serves it by another node.  The
+ * kernel's claim does; it is not kept, since libcryptsetup makes it for itself.
+ */
+static int
+check_unclaimed (const struct volume *volume, struct error *err)
+{
+  CLEANUP_CLOSE int fd = -1;
+  char again[64];
+
+  snprintf (again, sizeof again, "/proc/self/fd/%d", volume->fd);
+  fd = open (again, O_RDONLY | O_EXCL | O_CLOEXEC);
+  if (fd >= 0)
+    return 0;
+  if (errno == EBUSY)
+    return error_set (err, ERROR_BUSY,
+                      "%s is in use: mounted, part of another device, or served under another name",
+                      volume->path);
+  return error_set_errno (err, errno, "%s", volume->path);
+}
+
 int
 volume_open (const char *path, bool exclusive, struct volume *ret, struct error *err)
 {
@@ -47,11 +68,26 @@ volume_open (const char *path, bool exclusive, struct volume *ret, struct error 
     return -1;
   if (exclusive
       && (volume_lock (volume.fd, path, true, err) < 0
-          || volume_lock_name_holder (volume.fd, err) < 0))
+          || volume_lock_name_holder (volume.fd, err) < 0
+          || (volume.block_device && check_unclaimed (&volume, err) < 0)))
     return -1;
   *ret = volume;
   volume.fd = -1;
   return 0;
+}
+
+int
+volume_check_same (const struct volume *volume, struct error *err)
+{
+  struct stat opened, named;
+
+  if (fstat (volume->fd, &opened) == 0 && stat (volume->path, &named) == 0
+      && opened.st_dev == named.st_dev && opened.st_ino == named.st_ino)
+    return 0;
+  return error_set (err, ERROR_BUSY,
+                    "%s is not what it was: something else has taken its place meanwhile; nothing "
+                    "was changed",
+                    volume->path);
 }
 
 int

@@ -37,6 +37,11 @@ int volume_load_copy (struct volume *volume, struct error *err) MUST_CHECK;
 void volume_clear (struct volume *volume);
 #define CLEANUP_VOLUME CLEANUP (volume_clear)
 
+/* Whether the path still names what was opened and locked: to be asked right before the path is
+ * used to change it.  ERROR_BUSY when something else has taken its place.
+ */
+int volume_check_same (const struct volume *volume, struct error *err) MUST_CHECK;
+
 /* Fills in block_device and file_bytes from fd. */
 int volume_measure (struct volume *volume, struct error *err) MUST_CHECK;
 

@@ -29,7 +29,7 @@ dumpe2fs -h "$device" >/dev/null 2>&1 || fail "the file system was damaged"
 mkdir "$dir/mnt"
 if mount "$device" "$dir/mnt" 2>/dev/null; then
   at_exit "mountpoint -q '$dir/mnt' && umount '$dir/mnt'"
-  expect_fail 1 'is in use \(mounted' keyfence create "$device" --force --key "$key"
+  expect_fail 1 'is in use: mounted' keyfence create "$device" --force --key "$key"
   umount "$dir/mnt"
 fi
 

@@ -135,3 +135,10 @@ if [ "$status" -ne 0 ]; then
 fi
 grep -q 'warning: passphrase can be read by others (mode 644): chmod 600 it' output ||
   fail "no warning about the mode of the passphrase file"
+
+# --force does not overwrite what the volume depends on.
+cp "$kek" "$dir/kek.before"
+expect_fail 2 'is the file of the key' keyfence create --force --size 4M --key "$key" "$kek"
+expect_fail 2 'is the file of the key' keyfence create --force --size 4M --key "$key" \
+  --recovery-passphrase-file passphrase passphrase
+assert_same "$kek" "$dir/kek.before"

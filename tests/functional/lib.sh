@@ -62,7 +62,7 @@ keyfence_test_end ()
   local status=$? name i f
 
   set +e
-  trap '' INT TERM
+  trap '' INT TERM PIPE
   for ((i = ${#cleanup_commands[@]} - 1; i >= 0; i--)); do
     eval "${cleanup_commands[i]}"
   done

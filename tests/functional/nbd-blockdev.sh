@@ -23,3 +23,15 @@ mke2fs -q -t ext4 "$device" 2>"$dir/mke2fs.log"
 expect_fail 1 'force' keyfence create --key "$key" "$device"
 fsck.ext4 -fn "$device" >"$dir/fsck.log" 2>&1 || fail "a refused create has changed the device"
 keyfence create --force --key "$key" "$device" >>"$dir/create.log" 2>&1
+
+# One device has one server, whatever name it goes by, and nobody else's claim on it is broken.
+mknod "$dir/node" b "0x$(stat -c %t "$device")" "0x$(stat -c %T "$device")"
+start_server "$device"
+expect_no_start 'node is in use' "$dir/node"
+expect_fail 1 'node is in use' keyfence destroy --yes "$dir/node"
+expect_fail 1 'node is in use' keyfence create --force --key "$key" "$dir/node"
+nbd_io "write 0 4k 0x44" "read 0 4k 0x44"
+stop_server
+start_server "$dir/node"
+nbd_io "read 0 4k 0x44"
+stop_server

@@ -45,3 +45,9 @@ nbd_io "write 0 4k 0x41" "read 0 4k 0x41"
 stop_server
 printf 'damage' | dd of="$dir/damaged" bs=1 seek=$((65536 + 5000)) conv=notrunc status=none
 expect_no_start "$dir/damaged" "$dir/damaged"
+
+# uuid= refuses another volume in the place of the one that is meant.
+start_server "$dir/disk" "uuid=$(volume_uuid "$dir/disk")"
+stop_server
+expect_no_start 'holds volume .* and uuid= asks for' "$dir/disk" uuid=01234567-89ab-cdef-0123-456789abcdef
+expect_no_start 'not a uuid' "$dir/disk" uuid=disk

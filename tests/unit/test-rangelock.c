@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -52,6 +53,47 @@ an_exclusive_range_leaves_others_alone (void **state)
   rangelock_release (&lock, &first);
   rangelock_remove_slot (&lock, &slot);
   rangelock_clear (&lock);
+}
+
+static struct rangelock waited_for;
+
+static void *
+share_once (void *opaque)
+{
+  struct rangelock_slot *slot = NULL;
+
+  (void)opaque;
+  if (posix_memalign ((void **)&slot, 64, sizeof *slot) != 0)
+    return NULL;
+  rangelock_add_slot (&waited_for, slot);
+  rangelock_share (&waited_for, slot, 0, 4096);
+  rangelock_unshare (&waited_for, slot);
+  rangelock_remove_slot (&waited_for, slot);
+  free (slot);
+  return NULL;
+}
+
+/* They once woke each other up for as long as they waited. */
+static void
+those_who_wait_sleep (void **state)
+{
+  struct rangelock_exclusive held;
+  struct rusage before, after;
+  pthread_t threads[4];
+
+  (void)state;
+  rangelock_init (&waited_for);
+  rangelock_exclude (&waited_for, &held, 0, 4096);
+  getrusage (RUSAGE_SELF, &before);
+  for (size_t i = 0; i < 4; i++)
+    assert_int_equal (pthread_create (&threads[i], NULL, share_once, NULL), 0);
+  usleep (300 * 1000);
+  getrusage (RUSAGE_SELF, &after);
+  rangelock_release (&waited_for, &held);
+  for (size_t i = 0; i < 4; i++)
+    pthread_join (threads[i], NULL);
+  assert_true (after.ru_nvcsw - before.ru_nvcsw < 1000);
+  rangelock_clear (&waited_for);
 }
 
 /* What the lock guards in the tests below: who is inside each unit now. */
@@ -143,6 +185,7 @@ main (void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test (shared_ranges_overlap_freely),
       cmocka_unit_test (an_exclusive_range_leaves_others_alone),
+      cmocka_unit_test (those_who_wait_sleep),
       cmocka_unit_test (no_thread_is_ever_inside_an_excluded_unit),
   };
 

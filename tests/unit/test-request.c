@@ -461,6 +461,7 @@ fua_is_one_durable_transfer_or_a_flush (void **state)
   uint8_t *buf = calloc (1, 1048576);
 
   (void)state;
+  rig.volume->backing.direct = true;
   assert_int_equal (request_write (rig.connection, buf, 4096, 0, false), 0);
   assert_int_equal (fake.durable, 0);
   assert_int_equal (request_write (rig.connection, buf, 4096, 0, true), 0);
@@ -474,6 +475,24 @@ fua_is_one_durable_transfer_or_a_flush (void **state)
   rig_clear (&rig);
 }
 
+/* The flag would take the kernel's one report of earlier writes that were lost, and call it this
+ * one's. */
+static void
+fua_through_the_page_cache_is_always_a_flush (void **state)
+{
+  struct rig rig = rig_new (4096, 4096);
+  uint8_t buf[4096] = {0};
+
+  (void)state;
+  assert_int_equal (request_write (rig.connection, buf, 4096, 0, true), 0);
+  assert_int_equal (request_write (rig.connection, buf, 10, 7, true), 0);
+  assert_int_equal (fake.durable, 0);
+  backing_note_failed_sync (&rig.volume->backing);
+  assert_int_equal (request_write (rig.connection, buf, 4096, 0, true), -EIO);
+  assert_int_equal (request_write (rig.connection, buf, 4096, 0, false), 0);
+  rig_clear (&rig);
+}
+
 static void
 a_failed_durable_write_makes_later_flushes_fail (void **state)
 {
@@ -481,6 +500,7 @@ a_failed_durable_write_makes_later_flushes_fail (void **state)
   uint8_t buf[4096] = {0};
 
   (void)state;
+  rig.volume->backing.direct = true;
   assert_int_equal (request_flush (rig.connection), 0);
   fake.fail_at = fake.submitted + 1;
   fake.fail_with = ENOSPC;
@@ -624,6 +644,7 @@ main (void)
       cmocka_unit_test (clients_see_five_errors_and_no_others),
       cmocka_unit_test (every_transfer_comes_back_whichever_one_fails),
       cmocka_unit_test (fua_is_one_durable_transfer_or_a_flush),
+      cmocka_unit_test (fua_through_the_page_cache_is_always_a_flush),
       cmocka_unit_test (a_failed_durable_write_makes_later_flushes_fail),
       cmocka_unit_test (zeros_are_written_encrypted),
       cmocka_unit_test (trim_without_discard_does_nothing),
