@@ -81,7 +81,7 @@ inspect_rotation (struct inspection *in, const char *arn)
 
   if (!in->algorithm || strcmp (in->algorithm, AWS_SYMMETRIC) != 0)
     kms_report_add (in->report, KMS_PASS, "rotation", NULL,
-                    "KMS does not rotate keys of this kind: rewrap with a new key instead");
+                    "KMS does not rotate keys of this kind: make a new key for new volumes");
   else if (aws_kms_call (&in->session.context, &request, &answer, &outcome) == 0)
     aws_inspect_rotation (&answer.json, in->report);
   else

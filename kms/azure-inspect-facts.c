@@ -69,12 +69,11 @@ inspect_dates (const struct azure_key_facts *facts, int64_t now_s, struct kms_re
   if (facts->expires_s == 0)
     kms_report_add (report, KMS_PASS, "expiry date", NULL, "none");
   else if (facts->expires_s <= now_s)
-    kms_report_add (
-        report, KMS_FAIL, "expiry date",
-        "rotate the key, and keyfence rewrap (volumes that have a wrap by it still open)",
-        "%s: it can't wrap any more", when);
+    kms_report_add (report, KMS_FAIL, "expiry date",
+                    "rotate the key for new volumes (those that have a wrap by it still open)",
+                    "%s: it can't wrap any more", when);
   else if (facts->expires_s - now_s < (int64_t)EXPIRY_WARN_DAYS * DAY_S)
-    kms_report_add (report, KMS_WARN, "expiry date", "rotate the key before, and keyfence rewrap",
+    kms_report_add (report, KMS_WARN, "expiry date", "rotate the key before, for new volumes",
                     "%s, in less than %d days", when, EXPIRY_WARN_DAYS);
   else
     kms_report_add (report, KMS_PASS, "expiry date", NULL, "%s", when);

@@ -183,15 +183,14 @@ inspect_rotation (const struct inspection *in)
                                   .operation = AZURE_GET,
                                   .suffix = "/rotationpolicy",
                                   .deadline_ms = in->deadline_ms};
-  const char *found = "no automatic rotation; after a rotation by hand, keyfence rewrap takes the "
-                      "new version up";
+  const char *found = "no automatic rotation; after one by hand, volumes that exist go on with the "
+                      "old version, which must stay enabled";
 
   if (azure_vault_call (&call, &http, &outcome) < 0)
     found = "the policy can't be read by this identity, which is not needed either";
   else if (memmem (http.body.bytes, http.body.size, "\"Rotate\"", 8)
            || memmem (http.body.bytes, http.body.size, "\"rotate\"", 8))
-    found =
-        "automatic; keyfence rewrap takes new versions up, old ones must stay enabled till then";
+    found = "automatic; volumes that exist go on with the old versions, which must stay enabled";
   kms_report_add (in->report, KMS_PASS, "rotation", NULL, "%s", found);
 }
 

@@ -38,7 +38,7 @@ param sku string = 'standard'
 ])
 param keySize int = 3072
 
-@description('Days between two versions of the key; keyfence rewrap takes new versions up.')
+@description('Days between two versions of the key; volumes that exist need the old ones.')
 @minValue(28)
 param rotationDays int = 365
 

@@ -79,6 +79,10 @@ nbd_io "flush" "read 0 64k 0x41"
 arm write EIO 0 1
 nbd_io "!EIO write 6M 4k 0x49 fua"
 disarm
+nbd_io "flush" # the write failed, and said so: nothing that was acknowledged is lost
+arm sync EIO 0 1
+nbd_io "!EIO write 6M 4k 0x49 fua"
+disarm
 nbd_io "!EIO flush"
 kill_server
 
