@@ -9,11 +9,15 @@
  *   wrap KEY FILE        the same for a volume key that is there (64 bytes, all 07)
  *   check FILE           the probe of that wrap
  *   unwrap FILE          its volume key, which must be the one of generate or wrap
+ *   show FILE            TEXT is "KEY VERSION ALGORITHM BASE64", the wrap itself
+ *   open KEY VERSION ALGORITHM BASE64
+ *                        somebody else's wrap of 64 bytes; TEXT is their SHA-256
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/encode.h"
 #include "common/io.h"
 #include "kms/client.h"
 
@@ -106,6 +110,47 @@ check (const struct session *s, const char *path, struct kms_outcome *outcome)
 }
 
 static void
+show (const char *path, struct kms_outcome *outcome)
+{
+  static struct stored stored;
+  CLEANUP_FREE char *text = NULL;
+
+  load (path, &stored);
+  text = base64_encode (stored.wrap.wrapped.bytes, stored.wrap.wrapped.size);
+  if (!text)
+    exit (2);
+  /* Longer than an outcome's text may be, so it is printed here. */
+  printf ("ok - 0 - %s %s %s %s\n", stored.wrap.key,
+          *stored.wrap.key_version ? stored.wrap.key_version : "-", stored.wrap.algorithm, text);
+  fflush (stdout);
+  outcome->class = KMS_OK;
+}
+
+static int
+open_foreign (const struct session *s, const char *line, struct kms_outcome *outcome)
+{
+  static struct wrap wrap;
+  static char text[LINE_BYTES];
+  CLEANUP_SECRET struct secret volume_key = {0};
+  uint8_t digest[32];
+  char hex[65];
+
+  memset (&wrap, 0, sizeof wrap);
+  if (sscanf (line, "%*s %511s %255s %63s %2047s", wrap.key, wrap.key_version, wrap.algorithm, text)
+          != 4
+      || base64_decode (text, wrap.wrapped.bytes, WRAP_BLOB_MAX, &wrap.wrapped.size) < 0)
+    exit (2);
+  if (strcmp (wrap.key_version, "-") == 0)
+    wrap.key_version[0] = '\0';
+  if (kms_client_unwrap (s->client, &wrap, VOLUME, s->timeout_ms, &volume_key, outcome) < 0)
+    return -1;
+  if (secret_sha256 (&volume_key, digest) < 0)
+    exit (2);
+  hex_encode (digest, sizeof digest, hex);
+  return kms_outcome_set (outcome, KMS_OK, "", "%s", hex);
+}
+
+static void
 run (const struct session *s, const char *line)
 {
   struct kms_outcome outcome = {0};
@@ -114,7 +159,13 @@ run (const struct session *s, const char *line)
 
   if (sscanf (line, "%19s %599s %599s", command, first, second) < 2)
     exit (2);
-  if (strcmp (command, "check") == 0)
+  if (strcmp (command, "show") == 0) {
+    show (first, &outcome);
+    return;
+  }
+  if (strcmp (command, "open") == 0)
+    (void)!open_foreign (s, line, &outcome);
+  else if (strcmp (command, "check") == 0)
     (void)!check (s, first, &outcome);
   else if (strcmp (command, "unwrap") == 0)
     (void)!unwrap (s, first, &outcome);

@@ -11,7 +11,10 @@ import {
 import { AssumeRoleCommand, AssumeRoleWithWebIdentityCommand, GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { fromContainerMetadata, fromHttp, fromInstanceMetadata, fromNodeProviderChain, fromTemporaryCredentials, fromTokenFile } from '@aws-sdk/credential-providers';
 import { publicEncrypt, constants } from 'node:crypto';
-import { ctl, demoEnv, port, refused, variables, withEnv } from './sim.mjs';
+import { createHash } from 'node:crypto';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { ctl, demoEnv, keyfence, port, refused, variables, volume, withEnv } from './sim.mjs';
 
 const region = 'us-east-1';
 const kms = new KMSClient({ region });
@@ -382,4 +385,25 @@ test('the log counts the requests', async () => {
   const line = JSON.parse(ctl('log', '--op', 'GenerateDataKey', '--key', key.KeyId));
   assert.equal(line.request_id, made.$metadata.requestId);
   assert.equal(line.outcome, 'ok');
+});
+
+test('what the SDK wraps keyfence unwraps, byte for byte', async () => {
+  const key = await createKey();
+  const made = await dataKey(key.Arn, { 'keyfence:volume': volume });
+  const wrapped = Buffer.from(made.CiphertextBlob).toString('base64');
+  const [digest] = keyfence(`open ${key.Arn} ${made.KeyMaterialId ?? '-'} SYMMETRIC_DEFAULT ${wrapped}`);
+  assert.equal(digest, createHash('sha256').update(made.Plaintext).digest('hex'));
+});
+
+test('what keyfence wraps the SDK unwraps, byte for byte, in its context only', async () => {
+  const key = await createKey();
+  const file = `${mkdtempSync(`${process.env.HOME ?? tmpdir()}/wrap-`)}/wrap`;
+  const [, shown] = keyfence(`wrap ${key.Arn} ${file}`, `show ${file}`);
+  const [arn, , algorithm, wrapped] = shown.split(' ');
+  const blob = Buffer.from(wrapped, 'base64');
+  assert.equal(arn, key.Arn);
+  assert.equal(algorithm, 'SYMMETRIC_DEFAULT');
+  const got = await decrypt(blob, { KeyId: arn, EncryptionContext: { 'keyfence:volume': volume } });
+  assert.deepEqual(Buffer.from(got.Plaintext), Buffer.alloc(64, 7));
+  await refused(decrypt(blob, { KeyId: arn, EncryptionContext: context }), 'InvalidCiphertextException');
 });

@@ -4,7 +4,10 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { CryptographyClient, KeyClient } from '@azure/keyvault-keys';
 import { ClientCertificateCredential, ClientSecretCredential, ManagedIdentityCredential, WorkloadIdentityCredential } from '@azure/identity';
-import { ctl, demoEnv, port, variables, withEnv } from './sim.mjs';
+import { createHash } from 'node:crypto';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { ctl, demoEnv, keyfence, port, variables, withEnv } from './sim.mjs';
 
 const env = process.env;
 const options = { authorityHost: env.AZURE_AUTHORITY_HOST, disableInstanceDiscovery: true };
@@ -267,4 +270,23 @@ test('each fault is what the SDK would see of it', async (t) => {
   fault('wrong-plaintext');
   assert.notDeepEqual(Buffer.from((await unwrap()).result), plain);
   assert.deepEqual(Buffer.from((await unwrap()).result), plain);
+});
+
+test('what the SDK wraps keyfence unwraps, byte for byte', async () => {
+  const key = await keys.createKey(unique('rsa'), 'RSA', { keySize: 3072 });
+  const plain = randomBytes(64);
+  const wrapped = await wrap(key, plain);
+  const [digest] = keyfence(`open ${wrapped.keyID} ${wrapped.keyID.split('/').pop()} RSA-OAEP-256 ${Buffer.from(wrapped.result).toString('base64')}`);
+  assert.equal(digest, createHash('sha256').update(plain).digest('hex'));
+});
+
+test('what keyfence wraps the SDK unwraps, byte for byte', async () => {
+  const key = await keys.createKey(unique('rsa'), 'RSA', { keySize: 2048 });
+  const file = `${mkdtempSync(`${process.env.HOME ?? tmpdir()}/wrap-`)}/wrap`;
+  const [, shown] = keyfence(`wrap ${vault}/keys/${key.name} ${file}`, `show ${file}`);
+  const [kid, version, algorithm, wrapped] = shown.split(' ');
+  assert.equal(kid, key.id);
+  assert.equal(version, key.properties.version);
+  const got = await crypto(kid).unwrapKey(algorithm, Buffer.from(wrapped, 'base64'));
+  assert.deepEqual(Buffer.from(got.result), Buffer.alloc(64, 7));
 });

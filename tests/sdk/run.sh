@@ -1,7 +1,7 @@
 #!/bin/bash
 # Runs the tests of one SDK (aws or azure) against a simulator of its own.
 #
-#   KEYFENCE_KMS_SIM=PROGRAM tests/sdk/run.sh aws|azure
+#   KEYFENCE_KMS_SIM=PROGRAM KEYFENCE_KMS_CALL=PROGRAM KEYFENCE_AGENT=PROGRAM tests/sdk/run.sh aws|azure
 #
 # The SDKs are installed by `npm ci` in this folder.
 set -euo pipefail

@@ -62,3 +62,16 @@ export async function refused(promise, name, text = /./s) {
     return true;
   });
 }
+
+// What keyfence's own agent says to these lines of kms-call (tests/functional/kms-call.c): the TEXT of
+// each answer, which must be an ok.
+export const volume = '01234567-89ab-cdef-0123-456789abcdef';
+export function keyfence(...lines) {
+  const run = spawnSync(process.env.KEYFENCE_KMS_CALL, [process.env.KEYFENCE_AGENT, '10000'],
+    { encoding: 'utf8', input: `${lines.join('\n')}\n` });
+  assert.equal(run.status, 0, run.stderr);
+  return run.stdout.trimEnd().split('\n').map((line) => {
+    assert.match(line, /^ok /);
+    return line.split(' ').slice(4).join(' ');
+  });
+}
