@@ -321,7 +321,8 @@ main (int argc, char *argv[])
   if (find_client (&client_pid) < 0)
     return refuse ();
   secret_harden_process ();
-  signal (SIGCHLD, SIG_IGN); /* children leave nothing behind: their answer was on the socket */
+  unsetenv ("SSLKEYLOGFILE"); /* libcurl would write there what decrypts our connections */
+  signal (SIGCHLD, SIG_IGN);  /* children leave nothing behind: their answer was on the socket */
   follow_parent ();
   return serve_all () < 0;
 }

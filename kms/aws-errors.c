@@ -156,7 +156,10 @@ aws_classify (const struct aws_asked *asked, const struct http_answer *answer,
   kms_text_clean (outcome->request_id);
   aws_error_parse (answer, &error);
   rule = aws_rule_for (asked->service, &error);
-  if (!rule)
+  /* A name is what decides, but a refusal that comes as a redirect or as a server's failure is
+   * somebody else's than the key service's.
+   */
+  if (!rule || (rule->class == KMS_DENIED && (answer->status < 400 || answer->status > 499)))
     return unknown (asked, answer, &error, outcome, ret_advice);
   *ret_advice = rule->advice;
   if (rule->class == KMS_CLOCK

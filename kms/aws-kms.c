@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/checked.h"
 #include "common/io.h"
@@ -65,9 +66,12 @@ static char *
 read_grants (const char *path)
 {
   char *text = NULL;
+  struct stat st;
   size_t size;
 
-  return path && path[0] && read_file (path, GRANT_FILE_MAX, &text, &size) == 0 ? text : NULL;
+  if (!path || !path[0] || stat (path, &st) < 0 || !S_ISREG (st.st_mode))
+    return NULL;
+  return read_file (path, GRANT_FILE_MAX, &text, &size) == 0 ? text : NULL;
 }
 
 static void

@@ -135,6 +135,26 @@ bad_answer (struct kms_outcome *outcome, const struct aws_asked *asked)
                           asked->operation);
 }
 
+/* A token that opens a role is for that role's partition only, whatever region the key's name has:
+ * the name may come from a disk.
+ */
+static int
+check_partition (const struct aws_context *context, const char *role_arn,
+                 struct kms_outcome *outcome)
+{
+  const struct aws_partition *partition = aws_partition_of (context->sts_region);
+  size_t length = partition ? strlen (partition->name) : 0;
+
+  if (partition && strncmp (role_arn, "arn:", 4) == 0
+      && strncmp (role_arn + 4, partition->name, length) == 0 && role_arn[4 + length] == ':')
+    return 0;
+  return kms_outcome_set (
+      outcome, KMS_CONFIG, "other_partition",
+      "the role %.150s is not of the partition of the region %s: keys there need "
+      "credentials from there",
+      role_arn, context->sts_region);
+}
+
 static int
 get_role (struct aws_context *context, const struct aws_credentials *with,
           const struct aws_role *role, const char *operation, struct aws_credentials *ret,
@@ -144,6 +164,8 @@ get_role (struct aws_context *context, const struct aws_credentials *with,
   CLEANUP_SECRET_TEXT struct secret_text form = {0};
   CLEANUP_HTTP_ANSWER struct http_answer answer = {0};
 
+  if (check_partition (context, role->arn, outcome) < 0)
+    return -1;
   if (begin (&form, operation) < 0)
     return kms_outcome_set (outcome, KMS_OUTAGE, "no_memory", "out of memory");
   add (&form, "RoleArn", role->arn);

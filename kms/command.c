@@ -3,11 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,8 +16,6 @@
 #include "common/io.h"
 
 #define WAIT_STEP_MS 5
-
-extern char **environ;
 
 /* ---- words ---- */
 
@@ -97,35 +96,57 @@ restore_statuses (const struct sigaction *old)
       ;
 }
 
+/* In the child.  It dies with us, however we die; and has a group of its own, so that a time-out
+ * reaches what it has started itself.
+ */
+static _Noreturn void
+become (char *const words[], int out_fd, int failed_fd)
+{
+  struct sigaction act = {.sa_handler = SIG_DFL};
+  sigset_t none;
+  int in = open ("/dev/null", O_RDONLY), err = open ("/dev/null", O_WRONLY), e;
+
+  setpgid (0, 0);
+  prctl (PR_SET_PDEATHSIG, SIGKILL);
+  for (int sig = 1; sig < NSIG; sig++)
+    sigaction (sig, &act, NULL);
+  sigemptyset (&none);
+  sigprocmask (SIG_SETMASK, &none, NULL);
+  if (in >= 0 && err >= 0 && dup2 (in, 0) == 0 && dup2 (out_fd, 1) == 1 && dup2 (err, 2) == 2) {
+    /* All else is close-on-exec, but what we were started with; nothing there is its business. */
+    close_range (3, ~0U, CLOSE_RANGE_CLOEXEC);
+    execvp (words[0], words);
+  }
+  e = errno;
+  (void)!write (failed_fd, &e, sizeof e);
+  _exit (127);
+}
+
+/* 0, or the errno of what failed, exec included.  We are single-threaded, so fork is safe. */
 static int
 spawn (char *const words[], int out_fd, pid_t *ret_pid)
 {
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attr;
-  sigset_t none, all;
-  int r;
+  CLEANUP_CLOSE int failed = -1;
+  int fds[2], e = 0;
+  pid_t pid;
 
-  sigemptyset (&none);
-  sigfillset (&all);
-  posix_spawn_file_actions_init (&actions);
-  posix_spawnattr_init (&attr);
-  posix_spawnattr_setflags (&attr,
-                            POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  posix_spawnattr_setpgroup (&attr, 0);
-  posix_spawnattr_setsigmask (&attr, &none);
-  posix_spawnattr_setsigdefault (&attr, &all);
-  r = posix_spawn_file_actions_addopen (&actions, 0, "/dev/null", O_RDONLY, 0);
-  if (r == 0)
-    r = posix_spawn_file_actions_adddup2 (&actions, out_fd, 1);
-  if (r == 0)
-    r = posix_spawn_file_actions_addopen (&actions, 2, "/dev/null", O_WRONLY, 0);
-  if (r == 0)
-    r = posix_spawn_file_actions_addclosefrom_np (&actions, 3);
-  if (r == 0)
-    r = posix_spawnp (ret_pid, words[0], &actions, &attr, words, environ);
-  posix_spawnattr_destroy (&attr);
-  posix_spawn_file_actions_destroy (&actions);
-  return r;
+  if (pipe2 (fds, O_CLOEXEC) < 0)
+    return errno;
+  failed = fds[0];
+  pid = fork ();
+  if (pid == 0)
+    become (words, out_fd, fds[1]);
+  e = pid < 0 ? errno : 0;
+  close (fds[1]);
+  if (pid < 0)
+    return e;
+  /* A successful exec closes the pipe with nothing in it. */
+  if (read (failed, &e, sizeof e) == sizeof e) {
+    waitpid (pid, NULL, 0);
+    return e;
+  }
+  *ret_pid = pid;
+  return 0;
 }
 
 static int
@@ -210,7 +231,7 @@ run_child (char *const words[], uint32_t timeout_ms, struct secret *out, struct 
   uint64_t deadline_ms = clock_ms () + timeout_ms;
   CLEANUP_CLOSE int in = -1;
   int fds[2], status = 0, r, waited;
-  pid_t pid;
+  pid_t pid = -1;
 
   if (pipe2 (fds, O_CLOEXEC) < 0)
     return error_set_errno (err, errno, "no pipe for %.200s", words[0]);

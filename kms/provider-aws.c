@@ -282,6 +282,12 @@ aws_unwrap (const struct kms_request *request, const struct wrap *wrap,
                             "the wrap's algorithm is \"%s\", where AWS keys have " AWS_SYMMETRIC
                             " or " AWS_RSA_OAEP ": use the version of keyfence that made it",
                             wrap->algorithm);
+  /* This name comes from a disk, not from a user, and must not make us read files and send them. */
+  if (strchr (request->key, '?'))
+    return kms_outcome_set (outcome, KMS_CONFIG, "bad_key_name",
+                            "the wrap's key \"%.150s\" is more than an ARN, which keyfence never "
+                            "stores: the header was changed; restore a backup of it",
+                            request->key);
   if (aws_session_open (&session, request, outcome) < 0
       || aws_decrypt (&session, request->volume, wrap->algorithm, blob, &plain, version, outcome)
              < 0)

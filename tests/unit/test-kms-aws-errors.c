@@ -52,6 +52,7 @@ static void
 every_rule_of_the_table_is_reached_whatever_the_status (void **state)
 {
   static const unsigned statuses[] = {400, 403, 404, 409, 500, 503};
+  const size_t refusals = 4; /* of them: what is denied comes with these only */
 
   (void)state;
   for (const struct aws_rule *rule = aws_rules; rule->name; rule++) {
@@ -60,7 +61,7 @@ every_rule_of_the_table_is_reached_whatever_the_status (void **state)
     char body[600];
 
     error_body (asked, rule->name, rule->hint ? rule->hint : "words", body, sizeof body);
-    for (size_t i = 0; i < ARRAY_SIZE (statuses); i++) {
+    for (size_t i = 0; i < (rule->class == KMS_DENIED ? refusals : ARRAY_SIZE (statuses)); i++) {
       struct kms_outcome outcome;
       unsigned advice;
 
@@ -143,6 +144,24 @@ names_are_read_in_all_the_forms_in_which_they_come (void **state)
 
     classify (&kms_asked, 400, bodies[i], 0, &outcome, &advice);
     assert_outcome (&outcome, KMS_DENIED, "key_disabled");
+  }
+}
+
+/* A gateway that answers for the service, with its words: never a denial. */
+static void
+a_denial_by_a_redirect_or_a_failing_server_is_none (void **state)
+{
+  static const unsigned statuses[] = {302, 500, 502, 503};
+
+  (void)state;
+  for (size_t i = 0; i < ARRAY_SIZE (statuses); i++) {
+    struct kms_outcome outcome;
+    char body[600];
+    unsigned advice;
+
+    error_body (&kms_asked, "AccessDeniedException", "words", body, sizeof body);
+    classify (&kms_asked, statuses[i], body, 0, &outcome, &advice);
+    assert_int_equal (outcome.class, KMS_OUTAGE);
   }
 }
 
@@ -280,6 +299,7 @@ main (void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test (every_rule_of_the_table_is_reached_whatever_the_status),
+      cmocka_unit_test (a_denial_by_a_redirect_or_a_failing_server_is_none),
       cmocka_unit_test (classes_are_those_of_the_contract),
       cmocka_unit_test (names_are_read_in_all_the_forms_in_which_they_come),
       cmocka_unit_test (a_header_names_the_error_when_the_body_does_not),

@@ -36,13 +36,10 @@ static char *
 to_pem (X509 *cert)
 {
   BIO *bio = BIO_new (BIO_s_mem ());
-  char *data, *pem = NULL;
-  long size;
+  char *pem = NULL;
 
-  if (bio && PEM_write_bio_X509 (bio, cert) == 1) {
-    size = BIO_get_mem_data (bio, &data);
-    pem = strndup (data, (size_t)size);
-  }
+  if (bio && PEM_write_bio_X509 (bio, cert) == 1)
+    pem = bio_text (bio);
   BIO_free (bio);
   return pem;
 }

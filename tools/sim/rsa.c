@@ -17,21 +17,28 @@ cleanup_pkey (EVP_PKEY **key)
   EVP_PKEY_free (*key);
 }
 
+char *
+bio_text (BIO *bio)
+{
+  char *data, *text;
+  long size = BIO_get_mem_data (bio, &data);
+
+  text = malloc ((size_t)size + 1);
+  if (text) {
+    memcpy (text, data, (size_t)size); /* it has no NUL of its own */
+    text[size] = '\0';
+  }
+  return text;
+}
+
 static char *
 to_pem (EVP_PKEY *key)
 {
   BIO *bio = BIO_new (BIO_s_mem ());
-  char *data, *pem = NULL;
-  long size;
+  char *pem = NULL;
 
-  if (bio && PEM_write_bio_PKCS8PrivateKey (bio, key, NULL, NULL, 0, NULL, NULL) == 1) {
-    size = BIO_get_mem_data (bio, &data);
-    pem = malloc ((size_t)size + 1);
-    if (pem) {
-      memcpy (pem, data, (size_t)size); /* it has no NUL of its own */
-      pem[size] = '\0';
-    }
-  }
+  if (bio && PEM_write_bio_PKCS8PrivateKey (bio, key, NULL, NULL, 0, NULL, NULL) == 1)
+    pem = bio_text (bio);
   BIO_free (bio);
   return pem;
 }

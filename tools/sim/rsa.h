@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <openssl/bio.h>
 #include <openssl/evp.h>
 
 #include "common/cleanup.h"
@@ -13,6 +14,9 @@
 
 /* A new private key as PEM text on the heap; `bits` is "2048", "3072" or "4096", else NULL. */
 char *rsa_new_pem (const char *bits) MUST_CHECK;
+
+/* What a memory BIO holds, as a new string. */
+char *bio_text (BIO *bio) MUST_CHECK;
 
 EVP_PKEY *rsa_from_pem (const char *pem) MUST_CHECK;
 void cleanup_pkey (EVP_PKEY **key);
