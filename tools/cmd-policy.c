@@ -38,8 +38,11 @@ const struct command command_policy = {
     .details =
         "Prints text to be pasted: for AWS KMS the statements of a key policy, for Azure Key "
         "Vault the commands that assign roles. What serving a volume needs stands apart from "
-        "what creating and rewrapping one needs. Nothing is asked of the key service, and "
-        "nothing changed there.",
+        "what creating one needs. Nothing is asked of the key service, and nothing changed there. "
+        "Add "
+        "statements to the key's policy beside those of its administrators. RSA keys of AWS KMS "
+        "know no "
+        "encryption context: leave the conditions out for them.",
     .operands = {{"KEY", VALUE_KEY}},
     .options = options,
     .run = run,

@@ -239,6 +239,11 @@ static const char *const unset[] = {
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
     "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+    "AWS_ENDPOINT_URL_KMS",
+    "AWS_ENDPOINT_URL_STS",
+    "AWS_USE_FIPS_ENDPOINT",
+    "AWS_USE_DUALSTACK_ENDPOINT",
+    "AZURE_TOKEN_CREDENTIALS",
     "AZURE_TENANT_ID",
     "AZURE_CLIENT_ID",
     "AZURE_CLIENT_SECRET",
@@ -275,6 +280,7 @@ print_common (struct env *env)
   fprintf (env->f, "export AWS_CA_BUNDLE='%s/%s'\n", env->dir, TLS_CA_FILE);
   fprintf (env->f, "export NODE_EXTRA_CA_CERTS='%s/%s'\n", env->dir, TLS_CA_FILE);
   fprintf (env->f, "export AWS_REGION='us-east-1'\n");
+  fprintf (env->f, "export AWS_DEFAULT_REGION='us-east-1'\n"); /* the AWS CLI's older name of it */
   fprintf (env->f, "export AWS_ENDPOINT_URL='https://localhost:%u'\n", env->sim->port);
   fprintf (env->f, "export AZURE_AUTHORITY_HOST='https://localhost:%u'\n", env->sim->port);
 }
