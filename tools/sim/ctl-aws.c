@@ -66,7 +66,7 @@ run_create_role (struct sim *sim, const struct json *words, char **ret_text, str
 static int
 run_remove (struct sim *sim, const struct json *words, char **ret_text, struct error *err)
 {
-  const char *principal;
+  const char *principal = NULL;
 
   (void)ret_text;
   if (need_principal (sim, words, &principal, err) < 0)
@@ -78,7 +78,7 @@ run_remove (struct sim *sim, const struct json *words, char **ret_text, struct e
 static int
 run_access_key (struct sim *sim, const struct json *words, char **ret_text, struct error *err)
 {
-  const char *principal, *lifetime = ctl_option (words, "--lifetime");
+  const char *principal = NULL, *lifetime = ctl_option (words, "--lifetime");
   struct aws_access_key key;
   uint64_t ms = 3600 * 1000;
 
@@ -103,7 +103,7 @@ static int
 run_remove_access_keys (struct sim *sim, const struct json *words, char **ret_text,
                         struct error *err)
 {
-  const char *principal;
+  const char *principal = NULL;
 
   if (need_principal (sim, words, &principal, err) < 0)
     return -1;
@@ -137,7 +137,7 @@ set_policy (struct sim *sim, const char *principal, const char *policy)
 static int
 run_policy (struct sim *sim, const struct json *words, char **ret_text, struct error *err)
 {
-  const char *principal, *policy = ctl_word (words, 1);
+  const char *principal = NULL, *policy = ctl_word (words, 1);
   char why[160];
 
   (void)ret_text;
