@@ -55,7 +55,7 @@ line region pass 'us-east-1, as AWS_REGION'
   line region pass 'as this instance'
 )
 (
-  unset AWS_REGION
+  unset AWS_REGION AWS_DEFAULT_REGION
   checked 0 "$arn"
   line region warn 'not known' '--region'
 )
