@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -75,6 +76,17 @@ write_full (int fd, const void *buf, size_t size)
     size -= (size_t)n;
   }
   return 0;
+}
+
+int
+reopen_fd (int fd, int flags)
+{
+  char path[64];
+  int again;
+
+  snprintf (path, sizeof path, "/proc/self/fd/%d", fd);
+  again = open (path, flags | O_CLOEXEC | O_NOCTTY);
+  return again < 0 ? -errno : again;
 }
 
 /* Reads up to max + 1 bytes, to tell "max" from "more". */

@@ -17,6 +17,11 @@ int pread_full (int fd, void *buf, size_t size, uint64_t offset_bytes) MUST_CHEC
 int pwrite_full (int fd, const void *buf, size_t size, uint64_t offset_bytes) MUST_CHECK;
 int write_full (int fd, const void *buf, size_t size) MUST_CHECK;
 
+/* Opens what `fd` is of once more, with other flags and whatever its path names by now: a new file
+ * descriptor, close-on-exec, or a negative errno.
+ */
+int reopen_fd (int fd, int flags) MUST_CHECK;
+
 /* The whole of a small file as a new, NUL-terminated string.  Returns 0 or a negative errno: -EFBIG
  * when it has more than `max` bytes.  Not for secrets.
  */

@@ -171,13 +171,12 @@ open_failed (const char *path, enum file_kek_use use, int errnum, struct kms_out
 
 /* The descriptor names the file only, and can read it afterwards. */
 static int
-reopen (int fd)
+make_readable (int fd)
 {
-  char again[64];
-  CLEANUP_CLOSE int readable = -1;
+  CLEANUP_CLOSE int readable = reopen_fd (fd, O_RDONLY);
 
-  snprintf (again, sizeof again, "/proc/self/fd/%d", fd);
-  readable = open (again, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  if (readable < 0)
+    errno = -readable;
   return readable < 0 || dup3 (readable, fd, O_CLOEXEC) < 0 ? -1 : 0;
 }
 
@@ -197,7 +196,7 @@ file_kek_open (const char *uri, enum file_kek_use use, struct file_kek *ret,
   kek.fd = open (kek.path, O_PATH | O_CLOEXEC);
   if (kek.fd < 0)
     return open_failed (kek.path, use, errno, outcome);
-  if (fstat (kek.fd, &kek.st) < 0 || (S_ISREG (kek.st.st_mode) && reopen (kek.fd) < 0)) {
+  if (fstat (kek.fd, &kek.st) < 0 || (S_ISREG (kek.st.st_mode) && make_readable (kek.fd) < 0)) {
     open_failed (kek.path, use, errno, outcome);
     close (kek.fd);
     return -1;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/checked.h"
+#include "common/io.h"
 #include "common/lock.h"
 
 static int
@@ -55,17 +56,14 @@ open_checked (const char *path, bool read_only, struct stat *st, struct error *e
 static int
 claim_device (int *fd, const char *path, struct error *err)
 {
-  char again[64];
-  int claimed;
+  int claimed = reopen_fd (*fd, O_RDWR | O_EXCL);
 
-  snprintf (again, sizeof again, "/proc/self/fd/%d", *fd);
-  claimed = open (again, O_RDWR | O_EXCL | O_CLOEXEC);
-  if (claimed < 0 && errno == EBUSY)
+  if (claimed == -EBUSY)
     return error_set (err, ERROR_BUSY,
                       "%s is in use: mounted, part of another device, or served under another name",
                       path);
   if (claimed < 0)
-    return error_set_errno (err, errno, "opening %s for this server alone", path);
+    return error_set_errno (err, -claimed, "opening %s for this server alone", path);
   close (*fd);
   *fd = claimed;
   return 0;

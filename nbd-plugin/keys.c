@@ -118,32 +118,35 @@ lock_lane (struct keys *keys, unsigned hint)
   return own;
 }
 
-int
-keys_encrypt (struct keys *keys, unsigned hint, uint64_t first_tweak, size_t sector_size,
-              const uint8_t *in, uint8_t *out, size_t count)
+/* One of the back end's directions, on a lane near `hint`. */
+static int
+crypt_on_lane (struct keys *keys, unsigned hint,
+               int (*crypt) (struct xts_context *, uint64_t, size_t, const uint8_t *, uint8_t *,
+                             size_t),
+               uint64_t first_tweak, size_t sector_size, const uint8_t *in, uint8_t *out,
+               size_t count)
 {
   struct lane *lane = lock_lane (keys, hint);
   int r = -ENOKEY;
 
   if (lane->context)
-    r = keys->backend->encrypt (lane->context, first_tweak, sector_size, in, out, count) == 0
-            ? 0
-            : -EIO;
+    r = crypt (lane->context, first_tweak, sector_size, in, out, count) == 0 ? 0 : -EIO;
   pthread_mutex_unlock (&lane->mutex);
   return r;
+}
+
+int
+keys_encrypt (struct keys *keys, unsigned hint, uint64_t first_tweak, size_t sector_size,
+              const uint8_t *in, uint8_t *out, size_t count)
+{
+  return crypt_on_lane (keys, hint, keys->backend->encrypt, first_tweak, sector_size, in, out,
+                        count);
 }
 
 int
 keys_decrypt (struct keys *keys, unsigned hint, uint64_t first_tweak, size_t sector_size,
               const uint8_t *in, uint8_t *out, size_t count)
 {
-  struct lane *lane = lock_lane (keys, hint);
-  int r = -ENOKEY;
-
-  if (lane->context)
-    r = keys->backend->decrypt (lane->context, first_tweak, sector_size, in, out, count) == 0
-            ? 0
-            : -EIO;
-  pthread_mutex_unlock (&lane->mutex);
-  return r;
+  return crypt_on_lane (keys, hint, keys->backend->decrypt, first_tweak, sector_size, in, out,
+                        count);
 }

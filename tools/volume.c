@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "common/checked.h"
+#include "common/io.h"
 #include "common/lock.h"
 
 int
@@ -35,18 +36,15 @@ volume_measure (struct volume *volume, struct error *err)
 static int
 check_unclaimed (const struct volume *volume, struct error *err)
 {
-  CLEANUP_CLOSE int fd = -1;
-  char again[64];
+  CLEANUP_CLOSE int fd = reopen_fd (volume->fd, O_RDONLY | O_EXCL);
 
-  snprintf (again, sizeof again, "/proc/self/fd/%d", volume->fd);
-  fd = open (again, O_RDONLY | O_EXCL | O_CLOEXEC);
   if (fd >= 0)
     return 0;
-  if (errno == EBUSY)
+  if (fd == -EBUSY)
     return error_set (err, ERROR_BUSY,
                       "%s is in use: mounted, part of another device, or served under another name",
                       volume->path);
-  return error_set_errno (err, errno, "%s", volume->path);
+  return error_set_errno (err, -fd, "%s", volume->path);
 }
 
 int
