@@ -6,6 +6,9 @@
 #include <string.h>
 
 #include "common/checked.h"
+#include "common/text.h"
+
+#define REASON_MAX 64 /* what a system error is called is shorter */
 
 static const char *const class_names[] = {
     [ERROR_NONE] = "none",           [ERROR_USAGE] = "usage",   [ERROR_SYSTEM] = "system",
@@ -35,7 +38,7 @@ error_set (struct error *err, enum error_class class, const char *fmt, ...)
 
     va_start (args, fmt);
     err->class = class;
-    vsnprintf (err->text, sizeof err->text, fmt, args);
+    text_vprint (err->text, sizeof err->text, fmt, args);
     va_end (args);
   }
   return -1;
@@ -45,15 +48,14 @@ int
 error_set_errno (struct error *err, int errnum, const char *fmt, ...)
 {
   if (err) {
+    char what[sizeof err->text - REASON_MAX];
     va_list args;
-    size_t used;
 
     va_start (args, fmt);
     err->class = ERROR_SYSTEM;
-    vsnprintf (err->text, sizeof err->text, fmt, args);
+    text_vprint (what, sizeof what, fmt, args);
     va_end (args);
-    used = strlen (err->text);
-    snprintf (err->text + used, sizeof err->text - used, ": %s", strerrordesc_np (errnum));
+    text_print (err->text, sizeof err->text, "%s: %s", what, strerrordesc_np (errnum));
   }
   return -1;
 }
@@ -66,12 +68,10 @@ error_prefix (struct error *err, const char *fmt, ...)
     va_list args;
 
     va_start (args, fmt);
-    vsnprintf (prefix, sizeof prefix, fmt, args);
+    text_vprint (prefix, sizeof prefix, fmt, args);
     va_end (args);
     memcpy (text, err->text, sizeof text);
-    /* A text that no longer fits is cut: it is for people. */
-    if (snprintf (err->text, sizeof err->text, "%s: %s", prefix, text) < 0)
-      err->text[0] = '\0';
+    text_print (err->text, sizeof err->text, "%s: %s", prefix, text);
   }
   return -1;
 }

@@ -20,7 +20,7 @@ enum error_class {
 
 struct error {
   enum error_class class;
-  char text[512];
+  char text[1024]; /* one that is longer ends in "..." */
 };
 
 /* "usage", "denied", … for messages between our programs; and back (ERROR_SYSTEM for a name that is

@@ -159,6 +159,20 @@ json_append_string (struct json *array, const char *value)
     abort ();
 }
 
+void
+json_append_number (struct json *array, double value)
+{
+  if (!cJSON_AddItemToArray (raw (array), need (cJSON_CreateNumber (value))))
+    abort ();
+}
+
+void
+json_append_value (struct json *array, struct json *value)
+{
+  if (!cJSON_AddItemToArray (raw (array), raw (value)))
+    abort ();
+}
+
 const struct json *
 json_get (const struct json *object, const char *name)
 {
@@ -174,12 +188,7 @@ json_get_string (const struct json *object, const char *name)
 int
 json_get_number (const struct json *object, const char *name, double *ret)
 {
-  const cJSON *item = raw (json_get (object, name));
-
-  if (!cJSON_IsNumber (item))
-    return -1;
-  *ret = item->valuedouble;
-  return 0;
+  return json_number_value (json_get (object, name), ret);
 }
 
 int
@@ -227,6 +236,17 @@ const char *
 json_string_value (const struct json *json)
 {
   return cJSON_GetStringValue (raw (json));
+}
+
+int
+json_number_value (const struct json *json, double *ret)
+{
+  const cJSON *item = raw (json);
+
+  if (!cJSON_IsNumber (item))
+    return -1;
+  *ret = item->valuedouble;
+  return 0;
 }
 
 size_t

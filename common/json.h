@@ -42,6 +42,9 @@ struct json *json_set_array (struct json *object, const char *name);
 void json_set_value (struct json *object, const char *name, struct json *value);
 struct json *json_append_object (struct json *array);
 void json_append_string (struct json *array, const char *value);
+void json_append_number (struct json *array, double value);
+/* Takes the ownership of `value`. */
+void json_append_value (struct json *array, struct json *value);
 
 /* Getters never fail on a NULL or on a value of another type: they return NULL, false or -1. */
 const struct json *json_get (const struct json *object, const char *name);
@@ -53,6 +56,7 @@ bool json_is_object (const struct json *json);
 bool json_is_array (const struct json *json);
 bool json_is_null (const struct json *json);
 const char *json_string_value (const struct json *json);
+int json_number_value (const struct json *json, double *ret) MUST_CHECK;
 /* Number of elements of an array or members of an object; 0 for everything else. */
 size_t json_size (const struct json *json);
 /* Element or member number i, in order; NULL past the end. */

@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/io.h"
@@ -14,6 +16,8 @@
 #define LOCK_BYTE (INT64_C (1) << 62)
 #define HOLDER_BYTE(pid) (LOCK_BYTE + 1 + (pid))
 #define PID_LIMIT (INT64_C (1) << 32)
+#define GONE_WAIT_MS 2000 /* for the I/O of a holder that is dead */
+#define GONE_PAUSE_MS 5
 
 static struct flock
 range (short type, int64_t start, int64_t length)
@@ -54,12 +58,41 @@ say_busy (int fd, const char *path, struct error *err)
       (intmax_t)pid, comm ? comm : "not visible from here");
 }
 
+/* A holder without a name may have let go just now: worth a second try. */
+static bool
+holder_is_gone (int fd, bool first_try)
+{
+  pid_t pid = find_holder (fd);
+
+  return pid == 0 ? first_try : kill (pid, 0) < 0 && errno == ESRCH;
+}
+
+/* What a killed process had in flight by io_uring goes on after its end, and the lock with it. */
+static int
+lock_patiently (int fd, short type)
+{
+  struct flock lock = range (type, LOCK_BYTE, 1);
+  struct timespec pause = {.tv_nsec = GONE_PAUSE_MS * 1000000};
+
+  for (int waited_ms = 0;; waited_ms += GONE_PAUSE_MS) {
+    int e;
+
+    if (fcntl (fd, F_OFD_SETLK, &lock) == 0)
+      return 0;
+    e = errno;
+    if ((e != EAGAIN && e != EACCES) || waited_ms >= GONE_WAIT_MS
+        || !holder_is_gone (fd, waited_ms == 0)) {
+      errno = e;
+      return -1;
+    }
+    nanosleep (&pause, NULL);
+  }
+}
+
 int
 volume_lock (int fd, const char *path, bool exclusive, struct error *err)
 {
-  struct flock lock = range (exclusive ? F_WRLCK : F_RDLCK, LOCK_BYTE, 1);
-
-  if (fcntl (fd, F_OFD_SETLK, &lock) == 0)
+  if (lock_patiently (fd, exclusive ? F_WRLCK : F_RDLCK) == 0)
     return 0;
   if (errno == EAGAIN || errno == EACCES)
     return say_busy (fd, path, err);

@@ -14,8 +14,9 @@
 #include "common/cleanup.h"
 #include "common/error.h"
 
-/* Takes the lock on `fd` (open for writing when `exclusive`), at once or not at all: ERROR_BUSY
- * names the holder.  `path` is for the message.
+/* Takes the lock on `fd` (open for writing when `exclusive`), at once or not at all (but for a
+ * moment while a dead holder's last I/O is finished): ERROR_BUSY names the holder.  `path` is for
+ * the message.
  */
 int volume_lock (int fd, const char *path, bool exclusive, struct error *err) MUST_CHECK;
 

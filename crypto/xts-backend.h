@@ -11,6 +11,7 @@
 
 extern const struct xts_backend xts_openssl; /* xts-openssl.c */
 extern struct xts_backend xts_gcrypt;        /* xts-gcrypt.c; load () sets locks_memory */
+extern const struct xts_backend xts_vaes;    /* xts-vaes.c */
 
 #define XTS_TWEAK_SIZE 16
 #define XTS_TWEAK_UNIT 512

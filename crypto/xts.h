@@ -2,9 +2,9 @@
  * units of 512 bytes, little endian, in the first 8 of 16 bytes (IEEE Std 1619-2018; Linux
  * dm-crypt.rst).
  *
- * One back end is one library.  A context is keyed once and serves both directions; after that only
- * the tweak changes.  A context may be used by one thread at a time; different contexts by
- * different threads at once.
+ * One back end is one library, or our own code for some processors.  A context is keyed once and
+ * serves both directions; after that only the tweak changes.  A context may be used by one thread
+ * at a time; different contexts by different threads at once.
  */
 #ifndef CRYPTO_XTS_H
 #define CRYPTO_XTS_H
@@ -49,15 +49,22 @@ struct xts_backend {
                   const uint8_t *in, uint8_t *out, size_t count);
 };
 
-/* The back end called `name` ("openssl", "gcrypt", "auto"), loaded and proven by the known answers
- * of this folder's table in both directions.  "auto" takes the one that a measurement of a few
- * milliseconds shows to be faster among those that pass.  Every call proves again.
+/* The back end called `name` ("openssl", "gcrypt", "vaes", "auto"), loaded and proven by the known
+ * answers of this folder's table in both directions, and against OpenSSL (where that has XTS) on
+ * random sectors.  "auto" takes the one that a measurement of a few milliseconds shows to be the
+ * fastest among those that pass.  Every call proves again.
  */
 int
 xts_select (const char *name, const struct xts_backend **ret_backend, struct error *err) MUST_CHECK;
 
 /* Runs the known answers on a loaded back end. */
 int xts_known_answers (const struct xts_backend *backend, struct error *err) MUST_CHECK;
+
+/* Compares two loaded back ends on random sectors, in both directions; takes a quarter of a
+ * millisecond.
+ */
+int xts_cross_check (const struct xts_backend *backend, const struct xts_backend *reference,
+                     struct error *err) MUST_CHECK;
 
 /* All back ends of this build, ending in NULL; for tests and benchmarks. */
 extern const struct xts_backend *const xts_backends[];

@@ -1,10 +1,15 @@
 /* What common/ promises: strict encodings, exact sizes, JSON without surprises, bounded packets. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -14,7 +19,10 @@
 #include "common/error.h"
 #include "common/io.h"
 #include "common/json.h"
+#include "common/lock.h"
 #include "common/parse.h"
+#include "common/text.h"
+#include "common/unix-socket.h"
 
 static void
 base64_round_trips_at_every_length (void **state)
@@ -175,6 +183,40 @@ json_getters_survive_other_types (void **state)
 }
 
 static void
+stale_sockets_are_removed_and_nothing_else_is (void **state)
+{
+  char folder[] = "/tmp/keyfence-socket-XXXXXX", path[64], file[64], too_long[200];
+  struct sockaddr_un address;
+  int listener, fd = -1;
+
+  (void)state;
+  assert_non_null (mkdtemp (folder));
+  snprintf (path, sizeof path, "%s/s", folder);
+  snprintf (file, sizeof file, "%s/f", folder);
+  memset (too_long, 'x', sizeof too_long);
+  too_long[sizeof too_long - 1] = '\0';
+  assert_int_equal (unix_socket_address (too_long, &address), -ENAMETOOLONG);
+  assert_int_equal (unix_socket_address (path, &address), 0);
+  assert_int_equal (unix_socket_remove_stale (path), 0); /* there is none */
+  assert_int_equal (unix_socket_connect (path, &fd), -ENOENT);
+  listener = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  assert_int_equal (bind (listener, (struct sockaddr *)&address, sizeof address), 0);
+  assert_int_equal (listen (listener, 1), 0);
+  assert_int_equal (unix_socket_remove_stale (path), -EADDRINUSE);
+  assert_int_equal (unix_socket_connect (path, &fd), 0);
+  close (fd);
+  close (listener);
+  assert_int_equal (access (path, F_OK), 0);
+  assert_int_equal (unix_socket_connect (path, &fd), -ECONNREFUSED);
+  assert_int_equal (unix_socket_remove_stale (path), 0);
+  assert_int_equal (access (path, F_OK), -1);
+  close (open (file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+  assert_int_equal (unix_socket_remove_stale (file), -ENOTSOCK);
+  assert_int_equal (unlink (file), 0);
+  assert_int_equal (rmdir (folder), 0);
+}
+
+static void
 error_classes_have_names_that_lead_back (void **state)
 {
   (void)state;
@@ -212,6 +254,109 @@ packets_arrive_whole_with_their_file_descriptor (void **state)
   close (pipe_fds[1]);
 }
 
+/* ---- texts ---- */
+
+static const char *
+cut_to (size_t max, const char *text)
+{
+  static char ret[64];
+
+  memset (ret, 'x', sizeof ret);
+  assert_int_equal (text_print (ret, max, "%s", text), strlen (text) < max);
+  assert_int_equal (ret[max], 'x');
+  return ret;
+}
+
+static void
+a_text_that_is_too_long_ends_behind_a_word_with_an_ellipsis (void **state)
+{
+  (void)state;
+  assert_string_equal (cut_to (8, "one two"), "one two");
+  assert_string_equal (cut_to (14, "one two three four"), "one two...");
+  assert_string_equal (cut_to (12, "one, two (three)"), "one, two...");
+  assert_string_equal (cut_to (13, "one two; three"), "one two...");
+  assert_string_equal (cut_to (10, "onetwothree"), "onetwo...");
+  assert_string_equal (cut_to (16, "a bcdefghijklmnopq"), "a bcdefghijk...");
+  assert_string_equal (cut_to (10, "onetw\xe2\x82\xac\xe2\x82\xac"), "onetw...");
+  assert_string_equal (cut_to (8, "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9"), "\xc3\xa9\xc3\xa9...");
+}
+
+static void
+errors_keep_their_reason_when_what_is_before_it_is_too_long (void **state)
+{
+  struct error err;
+  char path[2000];
+
+  (void)state;
+  memset (path, 'p', sizeof path - 1);
+  path[sizeof path - 1] = '\0';
+  assert_int_equal (error_set_errno (&err, ENOENT, "can't open %s", path), -1);
+  assert_non_null (strstr (err.text, "ppp...: No such file or directory"));
+  error_set (&err, ERROR_USAGE, "the text");
+  error_prefix (&err, "%s", path);
+  assert_non_null (strstr (err.text, "...: the text"));
+  error_set (&err, ERROR_USAGE, "%s", path);
+  assert_string_equal (err.text + sizeof err.text - 5, "p...");
+}
+
+/* ---- the volume's lock ---- */
+
+/* A server that was killed while its I/O was in flight: its process is gone, and the open file
+ * lives on for a while, here in another process.
+ */
+static void
+die_holding (const char *path, useconds_t lives_on_us)
+{
+  pid_t holder = fork ();
+
+  assert_true (holder >= 0);
+  if (holder == 0) {
+    int fd = open (path, O_RDWR | O_CLOEXEC);
+
+    if (volume_lock (fd, path, true, NULL) < 0 || volume_lock_name_holder (fd, NULL) < 0)
+      _exit (1);
+    if (fork () == 0)
+      usleep (lives_on_us);
+    _exit (0);
+  }
+  assert_int_equal (waitpid (holder, NULL, 0), holder);
+}
+
+static void
+a_volume_is_free_when_the_last_io_of_its_dead_server_is_done (void **state)
+{
+  char path[] = "/tmp/keyfence-lock.XXXXXX";
+  int fd = mkstemp (path);
+  struct error err = {0};
+
+  (void)state;
+  assert_true (fd >= 0);
+  die_holding (path, 300000);
+  assert_int_equal (volume_lock (fd, path, true, &err), 0);
+  close (fd);
+  unlink (path);
+}
+
+static void
+a_volume_whose_server_lives_is_refused_at_once (void **state)
+{
+  char path[] = "/tmp/keyfence-lock.XXXXXX";
+  int fd = mkstemp (path), other = open (path, O_RDWR | O_CLOEXEC);
+  struct error err = {0};
+  int64_t before_ms = clock_ms ();
+
+  (void)state;
+  assert_true (fd >= 0 && other >= 0);
+  assert_int_equal (volume_lock (fd, path, true, &err), 0);
+  assert_int_equal (volume_lock_name_holder (fd, &err), 0);
+  assert_int_equal (volume_lock (other, path, true, &err), -1);
+  assert_int_equal (err.class, ERROR_BUSY);
+  assert_true (clock_ms () - before_ms < 1000);
+  close (other);
+  close (fd);
+  unlink (path);
+}
+
 int
 main (void)
 {
@@ -224,8 +369,13 @@ main (void)
       cmocka_unit_test (sizes_print_as_people_write_them),
       cmocka_unit_test (json_refuses_repeated_members_and_trailing_text),
       cmocka_unit_test (json_getters_survive_other_types),
+      cmocka_unit_test (stale_sockets_are_removed_and_nothing_else_is),
       cmocka_unit_test (error_classes_have_names_that_lead_back),
+      cmocka_unit_test (a_text_that_is_too_long_ends_behind_a_word_with_an_ellipsis),
+      cmocka_unit_test (errors_keep_their_reason_when_what_is_before_it_is_too_long),
       cmocka_unit_test (packets_arrive_whole_with_their_file_descriptor),
+      cmocka_unit_test (a_volume_is_free_when_the_last_io_of_its_dead_server_is_done),
+      cmocka_unit_test (a_volume_whose_server_lives_is_refused_at_once),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);
