@@ -6,6 +6,7 @@
  * and who asks kills us when that takes too long.
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,8 +20,10 @@
 #include "config.h"
 #include "crypto/secret.h"
 #include "kms/message.h"
+#include "kms/notify.h"
 #include "kms/operations.h"
 #include "kms/provider.h"
+#include "kms/rest.h"
 
 #define REPLY_MS 2000  /* what the other side gets to take an answer */
 #define SWITCH_MS 1000 /* a child lives no longer than its time-out and this */
@@ -30,7 +33,8 @@ static pid_t client_pid; /* written before the handler is installed */
 static const char usage[] =
     "usage: keyfence-agent (started by the nbdkit plugin and by keyfence(1), not by people)\n"
     "\n"
-    "Speaks to key services for a program that has put a socket on file descriptor 3.\n"
+    "Speaks to key services for a program that has put a socket on file descriptor 3;\n"
+    "with --notify, posts one message that comes on stdin.\n"
     "To try a key by hand: keyfence check KEY\n";
 
 /* ---- answering ---- */
@@ -88,6 +92,8 @@ run (const struct kms_call *call, int fd, struct secret *key, struct kms_reply *
       .volume = call->volume,
       .region = call->region[0] ? call->region : NULL,
       .timeout_ms = call->timeout_ms,
+      .fresh = call->fresh,
+      .run_only = call->run_only,
   };
   struct kms_outcome *outcome = &reply->outcome;
 
@@ -96,6 +102,8 @@ run (const struct kms_call *call, int fd, struct secret *key, struct kms_reply *
     return operation_unwrap (&request, &call->wrap, key, outcome);
   case KMS_OPERATION_CHECK:
     return operation_check (&request, &call->wrap, outcome);
+  case KMS_OPERATION_EXPIRY:
+    return operation_expiry (&request, &call->wrap, &reply->expires_unix_s, outcome);
   case KMS_OPERATION_GENERATE:
     return operation_generate (&request, key, &reply->wrap, outcome);
   case KMS_OPERATION_WRAP:
@@ -103,7 +111,9 @@ run (const struct kms_call *call, int fd, struct secret *key, struct kms_reply *
       return -1;
     return operation_wrap (&request, key, &reply->wrap, outcome);
   case KMS_OPERATION_INSPECT:
-    return operation_inspect (&request, &reply->report, outcome);
+    return operation_inspect (&request, NULL, &reply->report, outcome);
+  case KMS_OPERATION_INSPECT_WRAP:
+    return operation_inspect (&request, &call->wrap, &reply->report, outcome);
   }
   return kms_outcome_set (outcome, KMS_CONFIG, "bad_request", "no such operation");
 }
@@ -156,8 +166,11 @@ prepare (struct kms_call *call, struct provisions *p, struct kms_outcome *outcom
 {
   uint64_t start_ms = clock_ms (), took_ms;
 
-  p->request = (struct kms_request){
-      .key = call->key, .volume = call->volume, .timeout_ms = call->timeout_ms};
+  p->request = (struct kms_request){.key = call->key,
+                                    .volume = call->volume,
+                                    .timeout_ms = call->timeout_ms,
+                                    .stored = operation_traits (call->operation)->call_has_wrap,
+                                    .fresh = call->fresh};
   p->provider = kms_provider_for (call->key, outcome);
   if (!p->provider)
     return -1;
@@ -165,6 +178,7 @@ prepare (struct kms_call *call, struct provisions *p, struct kms_outcome *outcom
     return 0;
   if (p->provider->prepare (&p->request, &p->fd, outcome) < 0)
     return -1;
+  call->fresh = false; /* what the child is given is */
   took_ms = clock_ms () - start_ms;
   call->timeout_ms = took_ms < call->timeout_ms ? (uint32_t)(call->timeout_ms - took_ms) : 1;
   return 0;
@@ -238,23 +252,41 @@ serve (const char *packet, size_t size, int fd)
     answer (call, fd);
 }
 
-/* Until the other side has gone: 0; -1 when the socket fails. */
+/* Rests when there is nothing to do at once. */
+static void
+rest_if_idle (void)
+{
+  struct pollfd pfd = {.fd = MESSAGE_AGENT_FD, .events = POLLIN};
+
+  if (poll (&pfd, 1, 0) == 0)
+    agent_rest ();
+}
+
+/* One call: 1; 0 when the other side has gone; -1 when the socket fails. */
+static int
+serve_next (void)
+{
+  static char packet[MESSAGE_MAX];
+  CLEANUP_CLOSE int fd = -1;
+  ssize_t n = packet_recv (MESSAGE_AGENT_FD, packet, sizeof packet, &fd, UINT64_MAX);
+
+  if (n == 0)
+    return 0;
+  if (n < 0 && n != -EMSGSIZE)
+    return -1;
+  if (n > 0 && fd >= 0)
+    serve (packet, (size_t)n, fd);
+  return 1;
+}
+
 static int
 serve_all (void)
 {
-  static char packet[MESSAGE_MAX];
+  int r;
 
-  for (;;) {
-    CLEANUP_CLOSE int fd = -1;
-    ssize_t n = packet_recv (MESSAGE_AGENT_FD, packet, sizeof packet, &fd, UINT64_MAX);
-
-    if (n == 0)
-      return 0;
-    if (n < 0 && n != -EMSGSIZE)
-      return -1;
-    if (n > 0 && fd >= 0)
-      serve (packet, (size_t)n, fd);
-  }
+  while ((r = serve_next ()) > 0)
+    rest_if_idle ();
+  return r;
 }
 
 /* ---- the start ---- */
@@ -314,6 +346,11 @@ main (int argc, char *argv[])
     return fputs (usage, stdout) < 0;
   if (argc == 2 && strcmp (argv[1], "--version") == 0)
     return printf ("keyfence-agent %s\n", KEYFENCE_VERSION) < 0;
+  unsetenv ("SSLKEYLOGFILE"); /* libcurl would write there what decrypts our connections */
+  if (argc == 2 && strcmp (argv[1], "--notify") == 0) {
+    secret_harden_process ();
+    return notify_main ();
+  }
   if (argc > 1) {
     fputs (usage, stderr);
     return 2;
@@ -321,8 +358,7 @@ main (int argc, char *argv[])
   if (find_client (&client_pid) < 0)
     return refuse ();
   secret_harden_process ();
-  unsetenv ("SSLKEYLOGFILE"); /* libcurl would write there what decrypts our connections */
-  signal (SIGCHLD, SIG_IGN);  /* children leave nothing behind: their answer was on the socket */
+  signal (SIGCHLD, SIG_IGN); /* children leave nothing behind: their answer was on the socket */
   follow_parent ();
   return serve_all () < 0;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "kms/secret-text.h"
@@ -64,6 +65,13 @@ read_whole (int fd, struct secret *text)
   return 0;
 }
 
+/* /dev/null: how people say "no such file". */
+static bool
+is_null_device (const struct stat *st)
+{
+  return S_ISCHR (st->st_mode) && st->st_rdev == makedev (1, 3);
+}
+
 static int
 read_text (const char *path, struct secret *ret, struct kms_outcome *outcome)
 {
@@ -75,6 +83,8 @@ read_text (const char *path, struct secret *ret, struct kms_outcome *outcome)
     return 0;
   if (fd < 0 || fstat (fd, &st) < 0)
     return unreadable (outcome, path, strerrordesc_np (errno));
+  if (is_null_device (&st))
+    return 0;
   if (!S_ISREG (st.st_mode) || (uint64_t)st.st_size > AWS_FILE_MAX)
     return unreadable (outcome, path, "it is no file, or too large");
   if (st.st_size == 0)
@@ -288,6 +298,14 @@ aws_config_get (const struct aws_config *config, const char *profile, const char
                                                                          : 0;
 }
 
+size_t
+aws_config_length (const struct aws_config *config, const char *profile, const char *property)
+{
+  struct piece value;
+
+  return find_property (config, AWS_ANY_FILE, profile, property, &value) ? value.length : 0;
+}
+
 int
 aws_config_get_secret (const struct aws_config *config, enum aws_file file, const char *profile,
                        const char *property, struct secret *ret)
@@ -307,6 +325,16 @@ aws_config_get_service (const struct aws_config *config, const char *services, c
   struct piece value;
 
   return find (&config->config, &search, &value) ? copy (value, ret, max) : 0;
+}
+
+size_t
+aws_config_service_length (const struct aws_config *config, const char *services,
+                           const char *service, const char *property)
+{
+  const struct search search = {AWS_CONFIG_FILE, "services", services, service, property};
+  struct piece value;
+
+  return find (&config->config, &search, &value) ? value.length : 0;
 }
 
 bool
@@ -340,6 +368,10 @@ aws_config_load (struct aws_config *ret, struct kms_outcome *outcome)
   if (!profile)
     profile = environment ("AWS_DEFAULT_PROFILE");
   config.profile_given = profile != NULL;
+  if (profile && strlen (profile) >= AWS_PROFILE_MAX)
+    return kms_outcome_set (outcome, KMS_CREDENTIALS, "profile_not_found",
+                            "the name of the AWS profile (AWS_PROFILE) is longer than %d bytes",
+                            AWS_PROFILE_MAX - 1);
   snprintf (config.profile, sizeof config.profile, "%s", profile ? profile : "default");
   if (read_file_of ("AWS_CONFIG_FILE", "config", &config.config, outcome) < 0
       || read_file_of ("AWS_SHARED_CREDENTIALS_FILE", "credentials", &config.credentials, outcome)

@@ -30,8 +30,8 @@ struct aws_config {
 enum aws_file { AWS_ANY_FILE, AWS_CONFIG_FILE, AWS_CREDENTIALS_FILE };
 
 /* Reads $AWS_CONFIG_FILE (~/.aws/config) and $AWS_SHARED_CREDENTIALS_FILE (~/.aws/credentials);
- * files that don't exist are empty.  -1 with *outcome (KMS_CREDENTIALS, "config_unreadable",
- * "profile_not_found").
+ * files that don't exist are empty, and so is /dev/null.  -1 with *outcome (KMS_CREDENTIALS,
+ * "config_unreadable", "profile_not_found").
  */
 int aws_config_load (struct aws_config *ret, struct kms_outcome *outcome) MUST_CHECK;
 void aws_config_clear (struct aws_config *config);
@@ -44,6 +44,11 @@ bool aws_config_has_profile (const struct aws_config *config, const char *profil
  */
 int aws_config_get (const struct aws_config *config, const char *profile, const char *property,
                     char *ret, size_t max) MUST_CHECK;
+/* How long the value of a property is; 0: it is not there. */
+size_t
+aws_config_length (const struct aws_config *config, const char *profile, const char *property);
+size_t aws_config_service_length (const struct aws_config *config, const char *services,
+                                  const char *service, const char *property);
 int aws_config_get_secret (const struct aws_config *config, enum aws_file file, const char *profile,
                            const char *property, struct secret *ret) MUST_CHECK;
 

@@ -52,11 +52,12 @@ static const char *const failure_advice[HTTP_FAILURE_COUNT] = {
     [HTTP_RESOLVE] = "check this machine's DNS and proxy settings",
     [HTTP_CONNECT] = "check routes, firewalls and the proxy",
     [HTTP_TLS] = "check that the endpoint speaks TLS 1.2 or newer",
-    [HTTP_TLS_VERIFY] = "a proxy or private endpoint may need its CA in AWS_CA_BUNDLE",
+    [HTTP_TLS_VERIFY] = "put the CA of the proxy or private endpoint into AWS_CA_BUNDLE, if one of "
+                        "yours answers there",
     [HTTP_TIMEOUT] = "check routes and firewalls, or give it more time",
-    [HTTP_BROKEN] = "something on the way cut or changed the answer",
-    [HTTP_TOO_LARGE] = "that is not the service's answer: check the endpoint and the proxy",
-    [HTTP_REFUSED] = "it was not sent: mend the setting",
+    [HTTP_BROKEN] = "look for a proxy or firewall that cuts or changes answers",
+    [HTTP_TOO_LARGE] = "check the endpoint and the proxy: that is not the service's answer",
+    [HTTP_REFUSED] = "mend the setting that says so",
     [HTTP_NO_MEMORY] = "free memory",
 };
 
@@ -68,6 +69,60 @@ aws_no_answer (const struct http_answer *answer, const char *what, struct kms_ou
   return kms_outcome_set (outcome, class, http_failure_name (answer->failure),
                           "no answer from %.100s: %.150s; %s", what, answer->detail,
                           failure_advice[answer->failure]);
+}
+
+/* ---- lengths ---- */
+
+/* What would be cut or passed over, and so lead elsewhere than it says, is an error instead. */
+static const struct {
+  const char *variable, *property;
+  size_t max;
+} bounded[] = {
+    {"AWS_ENDPOINT_URL_KMS", NULL, AWS_URL_MAX},
+    {"AWS_ENDPOINT_URL_STS", NULL, AWS_URL_MAX},
+    {"AWS_ENDPOINT_URL", "endpoint_url", AWS_URL_MAX},
+    {"AWS_CA_BUNDLE", "ca_bundle", AWS_BUNDLE_MAX},
+    {"AWS_REGION", NULL, AWS_REGION_MAX},
+    {"AWS_DEFAULT_REGION", "region", AWS_REGION_MAX},
+    {"AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint", AWS_URL_MAX},
+};
+
+static int
+too_long (const char *name, const char *where, size_t max, struct kms_outcome *outcome)
+{
+  return kms_outcome_set (outcome, KMS_CONFIG, "bad_setting",
+                          "%s%.140s is longer than keyfence takes (%zu bytes): shorten it", name,
+                          where, max - 1);
+}
+
+static int
+check_service_lengths (const struct aws_config *config, struct kms_outcome *outcome)
+{
+  static const char *const names[] = {"kms", "sts"};
+  char services[AWS_PROFILE_MAX];
+
+  if (aws_config_length (config, config->profile, "services") >= sizeof services)
+    return too_long ("services", " of the AWS profile", sizeof services, outcome);
+  if (!aws_config_get (config, config->profile, "services", services, sizeof services))
+    return 0;
+  for (size_t i = 0; i < ARRAY_SIZE (names); i++)
+    if (aws_config_service_length (config, services, names[i], "endpoint_url") >= AWS_URL_MAX)
+      return too_long ("endpoint_url", " of a service in the AWS settings", AWS_URL_MAX, outcome);
+  return 0;
+}
+
+static int
+check_lengths (const struct aws_config *config, struct kms_outcome *outcome)
+{
+  for (size_t i = 0; i < ARRAY_SIZE (bounded); i++) {
+    const char *value = aws_env (bounded[i].variable), *property = bounded[i].property;
+
+    if (value && strlen (value) >= bounded[i].max)
+      return too_long (bounded[i].variable, "", bounded[i].max, outcome);
+    if (property && aws_config_length (config, config->profile, property) >= bounded[i].max)
+      return too_long (property, " of the AWS profile", bounded[i].max, outcome);
+  }
+  return check_service_lengths (config, outcome);
 }
 
 /* ---- endpoints ---- */
@@ -134,6 +189,10 @@ aws_context_init (struct aws_context *ret, const struct aws_key *key, uint64_t d
   *ret = (struct aws_context){.deadline_ms = deadline_ms};
   if (aws_config_load (&ret->config, outcome) < 0)
     return -1;
+  if (check_lengths (&ret->config, outcome) < 0) {
+    aws_context_clear (ret);
+    return -1;
+  }
   choose_regions (ret, key);
   if (!aws_setting (&ret->config, "AWS_CA_BUNDLE", "ca_bundle", ret->ca_bundle,
                     sizeof ret->ca_bundle))

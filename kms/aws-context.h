@@ -19,6 +19,8 @@
 #include "kms/http.h"
 #include "kms/outcome.h"
 
+#define AWS_BUNDLE_MAX 1024
+
 struct aws_context {
   struct aws_config config;
   uint64_t deadline_ms;        /* on clock_ms () */
@@ -27,10 +29,12 @@ struct aws_context {
   char kms_url[AWS_URL_MAX], sts_url[AWS_URL_MAX];
   char sts_region[AWS_REGION_MAX];
   bool kms_is_custom, sts_is_custom; /* plain http is allowed then */
-  char ca_bundle[1024];              /* empty: the system's */
+  char ca_bundle[AWS_BUNDLE_MAX];    /* empty: the system's */
 };
 
-/* -1 with *outcome (KMS_CONFIG or KMS_CREDENTIALS). */
+/* -1 with *outcome (KMS_CONFIG or KMS_CREDENTIALS).  A setting that is too long is an error that
+ * names it.
+ */
 int aws_context_init (struct aws_context *ret, const struct aws_key *key, uint64_t deadline_ms,
                       struct kms_outcome *outcome) MUST_CHECK;
 void aws_context_clear (struct aws_context *context);

@@ -154,9 +154,8 @@ search (struct aws_context *context, struct aws_credentials *ret, struct kms_out
     r = aws_source_instance (context, profile, ret, outcome);
   if (r == 0)
     return kms_outcome_set (outcome, KMS_CREDENTIALS, "no_credentials",
-                            "there are no AWS credentials: none in the environment, none in the "
-                            "profile \"%.60s\" of the shared files, none for a web identity or "
-                            "container, and AWS_EC2_METADATA_DISABLED is set",
+                            AWS_NONE_FOUND "(6) the instance's role: AWS_EC2_METADATA_DISABLED is "
+                                           "set; set up one of them (keyfence-keys(7))",
                             profile);
   return r < 0 ? -1 : 0;
 }
@@ -267,6 +266,15 @@ aws_credentials_distrust (void)
   cache.distrusted = true;
 }
 
+void
+aws_credentials_drop (void)
+{
+  forget_foreign ();
+  aws_credentials_clear (&cache.credentials);
+  cache.have = cache.distrusted = false;
+  cache.not_before_s = 0;
+}
+
 bool
 aws_credentials_worked_before (void)
 {
@@ -276,10 +284,8 @@ aws_credentials_worked_before (void)
 void
 aws_credentials_reset (int64_t now)
 {
-  forget_foreign ();
-  aws_credentials_clear (&cache.credentials);
-  cache.have = cache.distrusted = cache.worked_before = false;
-  cache.not_before_s = 0;
+  aws_credentials_drop ();
+  cache.worked_before = false;
   cache.fake_now_s = now;
 }
 

@@ -47,6 +47,9 @@ int aws_credentials_get (struct aws_context *context, const struct aws_credentia
  */
 void aws_credentials_distrust (void);
 
+/* Forgets what is kept, so that the next aws_credentials_get has new ones or none. */
+void aws_credentials_drop (void);
+
 /* Whether credentials were got before in this process: a role that is refused now was granted. */
 bool aws_credentials_worked_before (void);
 

@@ -5,8 +5,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/text.h"
 #include "kms/answer.h"
 #include "kms/aws-xml.h"
+
+#define QUOTE_MAX 240 /* of the service's own words in ours */
 
 /* ---- reading ---- */
 
@@ -114,15 +117,16 @@ unknown (const struct aws_asked *asked, const struct http_answer *answer,
   *ret_advice = answer->status >= 500 || answer->status == 429 ? AWS_RETRY : AWS_GIVE_UP;
   if (answer->status >= 500)
     return kms_outcome_set (outcome, KMS_OUTAGE, "service_error",
-                            "%s answered %s with status %u %.90s: it is tried again",
+                            "%s answered %s with status %u %.90s; try again in a minute",
                             called (asked), asked->operation, answer->status, error->name);
   if (answer->status == 429)
-    return kms_outcome_set (outcome, KMS_OUTAGE, "throttled",
-                            "%s answered %s with status 429 (too many requests)", called (asked),
-                            asked->operation);
+    return kms_outcome_set (
+        outcome, KMS_OUTAGE, "throttled",
+        "%s answered %s with status 429 (too many requests); try again in a minute", called (asked),
+        asked->operation);
   return kms_outcome_set (outcome, KMS_OUTAGE, error->name[0] ? "unknown_error" : "bad_answer",
-                          "%s answered %s with status %u%s%.90s, which keyfence does not know: is "
-                          "the endpoint really AWS', and no proxy's?",
+                          "%s answered %s with status %u%s%.90s, which keyfence does not know; "
+                          "find out what answers there instead of AWS (a proxy?)",
                           called (asked), asked->operation, answer->status,
                           error->name[0] ? " and the error " : " and no error name", error->name);
 }
@@ -149,6 +153,7 @@ int
 aws_classify (const struct aws_asked *asked, const struct http_answer *answer,
               struct kms_outcome *outcome, unsigned *ret_advice)
 {
+  char message[QUOTE_MAX];
   const struct aws_rule *rule;
   struct aws_error error;
 
@@ -166,8 +171,8 @@ aws_classify (const struct aws_asked *asked, const struct http_answer *answer,
       || ((rule->class == KMS_DENIED || strcmp (rule->reason, "bad_signature") == 0)
           && is_skewed (answer)))
     return skewed (asked, answer, outcome);
-  return kms_outcome_set (
-      outcome, rule->class, rule->reason, "%s refused %s for %.110s: %s%s%.120s; %s",
-      called (asked), asked->operation, asked->subject, error.name,
-      rule->quote && error.message[0] ? ": " : "", rule->quote ? error.message : "", rule->mend);
+  text_print (message, sizeof message, "%s", rule->quote ? error.message : "");
+  return kms_outcome_set (outcome, rule->class, rule->reason,
+                          "%s refused %s for %.200s: %s%s%s; %s", called (asked), asked->operation,
+                          asked->subject, error.name, *message ? ": " : "", message, rule->mend);
 }

@@ -26,8 +26,8 @@ enum aws_advice {
 };
 
 struct aws_error {
-  char name[96];     /* "DisabledException", without name space; "" when the answer has none */
-  char message[400]; /* of the service */
+  char name[96];      /* "DisabledException", without name space; "" when the answer has none */
+  char message[1024]; /* of the service */
 };
 
 struct aws_rule {

@@ -154,8 +154,8 @@ aws_kms_bad_answer (const struct aws_kms_request *request, struct kms_outcome *o
 {
   return kms_outcome_set (
       outcome, KMS_OUTAGE, "bad_answer",
-      "AWS KMS answered %s for %.150s with something else than it should: is the "
-      "endpoint really AWS', and no proxy's?",
+      "AWS KMS answered %s for %.200s with something else than it should; find out what answers "
+      "there instead of AWS (a proxy?)",
       request->operation, request->key);
 }
 

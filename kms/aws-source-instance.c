@@ -49,18 +49,21 @@ try_ms (const struct aws_config *config)
 
 /* A container on the instance is one hop further than IMDSv2's tokens go by default. */
 static int
-no_token (const struct http_answer *answer, const char *service, struct kms_outcome *outcome)
+no_token (const struct aws_context *context, const struct http_answer *answer, const char *service,
+          struct kms_outcome *outcome)
 {
   if (answer->failure == HTTP_ANSWERED)
     return kms_outcome_set (outcome, KMS_CREDENTIALS, "instance_metadata",
                             "the instance metadata service at %.100s answers a request for an "
-                            "IMDSv2 token with status %u",
+                            "IMDSv2 token with status %u; enable the service in the instance's "
+                            "metadata options",
                             service, answer->status);
   return kms_outcome_set (outcome, KMS_CREDENTIALS, "no_credentials",
-                          "there are no AWS credentials in the environment, shared files or "
-                          "container, and no instance metadata service at %.80s (%.80s); in a "
-                          "container on EC2 set the instance's metadata hop limit to 2",
-                          service, answer->detail);
+                          AWS_NONE_FOUND "(6) the instance's role: no metadata service at %.80s "
+                                         "(%.80s); set up one of them (keyfence-keys(7)), and in a "
+                                         "container on EC2 set the instance's metadata hop limit "
+                                         "to 2",
+                          context->config.profile, service, answer->detail);
 }
 
 static int
@@ -79,7 +82,7 @@ get_token (struct aws_context *context, const char *service, struct secret *ret,
 
   snprintf (url, sizeof url, "%s/latest/api/token", service);
   if (http_exchange (&request, &answer) < 0 || answer.status != 200 || answer.body.size == 0)
-    return no_token (&answer, service, outcome);
+    return no_token (context, &answer, service, outcome);
   if (secret_from_text ((const char *)answer.body.bytes, answer.body.size, ret) < 0)
     return kms_outcome_set (outcome, KMS_CREDENTIALS, "no_memory", "out of memory");
   return 0;
@@ -102,8 +105,10 @@ aws_metadata_get (struct aws_context *context, const char *path, struct http_ans
   snprintf (url, sizeof url, "%s/latest/%s", service, path);
   if (http_exchange (&request, ret) < 0)
     return kms_outcome_set (outcome, KMS_CREDENTIALS, "instance_metadata",
-                            "no answer from the instance metadata service for %.100s: %.150s", path,
-                            ret->detail);
+                            "no answer from the instance metadata service for %.100s: %.150s; see "
+                            "that its metadata options enable it, and that no firewall of this "
+                            "machine shuts it out",
+                            path, ret->detail);
   return 0;
 }
 

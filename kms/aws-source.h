@@ -8,6 +8,14 @@
 
 #include "kms/aws-credentials.h"
 
+/* What was looked for, in the order of aws-credentials.c; %s is the profile. */
+#define AWS_NONE_FOUND                                                                      \
+  "there are no AWS credentials; looked for, in this order: (1) AWS_ACCESS_KEY_ID and "     \
+  "AWS_SECRET_ACCESS_KEY, (2) role_arn of the profile \"%.60s\", (3) "                      \
+  "AWS_WEB_IDENTITY_TOKEN_FILE, "                                                           \
+  "(4) the profile's keys and credential_process in ~/.aws/config and ~/.aws/credentials, " \
+  "(5) AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI, "
+
 typedef int aws_source_get (struct aws_context *context, const char *profile,
                             struct aws_credentials *ret, struct kms_outcome *outcome);
 

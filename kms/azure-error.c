@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "common/json.h"
+#include "common/text.h"
 
 #define SKEW_MAX_S 300 /* the tolerance of tokens' and assertions' times */
 
@@ -15,7 +16,9 @@
 
 static const struct azure_row vault_rows[] = {
     {403, "KeyDisabled", 0, KMS_DENIED, "key_disabled", false,
-     "the key is disabled: enable it to give access back"},
+     "enable the key version that the wrap names (az keyvault key set-attributes --enabled true "
+     "--id "
+     "KEY/VERSION)"},
     {403, "ForbiddenByPolicy", 0, KMS_DENIED, "access_denied", false,
      "the vault's access policy does not allow it to this identity: " GRANT},
     {403, "ForbiddenByRbac", 0, KMS_DENIED, "access_denied", false,
@@ -36,18 +39,26 @@ static const struct azure_row vault_rows[] = {
     {403, "KeyExpired", 0, KMS_DENIED, "key_expired", false,
      "the key's expiry date has passed: make a new version, or move the date"},
     {404, "KeyNotFound", 0, KMS_DENIED, "not_found", false,
-     "there is no such key or version: recover it where it was deleted (az keyvault key recover)"},
+     "check its name: there is no such key or version, recover it where it was deleted (az "
+     "keyvault "
+     "key recover)"},
     {400, "BadParameter", AZURE_UNWRAP, KMS_CORRUPT, "bad_wrap", false,
-     "this key version does not open the wrap: the header is damaged, or names the wrong version"},
+     "restore a backup of the header: this key version does not open the wrap"},
     {400, "BadParameter", AZURE_WRAP | AZURE_GET, KMS_CONFIG, "bad_parameter", false,
-     "the service does not take the request: the key is of a kind that can't wrap"},
+     "use an RSA key, or AES in a managed HSM: the service does not take the request for this one"},
     {400, "KeyOperationNotSupported", 0, KMS_CONFIG, "bad_key_type", false,
      "the key is of a kind that can't do this: use RSA, or AES in a managed HSM"},
     {401, "AKV10032", 0, KMS_CREDENTIALS, "wrong_tenant", false,
      "the token is from another tenant than the vault's: set AZURE_TENANT_ID to the vault's"},
     {401, "*", 0, KMS_CREDENTIALS, "token_refused", false,
-     "the vault refuses the token, and a new one as well", true},
-    {429, "*", 0, KMS_OUTAGE, "throttled", true, "the vault's request limit is reached"},
+     "see that the credentials are of the vault's tenant and cloud: it refuses their token, and a "
+     "new "
+     "one as well",
+     true},
+    {429, "*", 0, KMS_OUTAGE, "throttled", true,
+     "try again in a minute, and where it comes often use fewer volumes a vault: its request limit "
+     "is "
+     "reached"},
     {0, NULL},
 };
 
@@ -63,9 +74,9 @@ static const struct azure_row entra_rows[] = {
      "there is no such application in the tenant: it was deleted, or AZURE_CLIENT_ID or "
      "AZURE_TENANT_ID is wrong"},
     {0, "AADSTS7000112", 0, KMS_CREDENTIALS, "identity_gone", false,
-     "the application is disabled in its tenant"},
+     "enable the application in its tenant: it is disabled"},
     {0, "AADSTS700027", 0, KMS_CREDENTIALS, "bad_certificate", false,
-     "the certificate is not registered with the application, or was removed from it"},
+     "add the certificate to the application: it was never there, or was removed"},
     {0, "AADSTS700024", 0, KMS_CREDENTIALS, "assertion_expired", false,
      "the assertion's times are not now's: see the clock, and that the federated token is renewed",
      true},
@@ -82,24 +93,27 @@ static const struct azure_row entra_rows[] = {
     {0, "AADSTS500011", 0, KMS_CREDENTIALS, "no_key_vault", false,
      "the tenant knows no Azure Key Vault: see AZURE_TENANT_ID and AZURE_AUTHORITY_HOST"},
     {0, "AADSTS53003", 0, KMS_CREDENTIALS, "conditional_access", false,
-     "a conditional access policy of the tenant blocks this identity here"},
-    {0, "AADSTS50196", 0, KMS_OUTAGE, "throttled", true, "Entra saw too many equal requests"},
+     "let this identity in from here by the tenant's conditional access policies: one blocks it"},
+    {0, "AADSTS50196", 0, KMS_OUTAGE, "throttled", true,
+     "try again in some minutes: Entra saw too many equal requests"},
     {0, "temporarily_unavailable", 0, KMS_OUTAGE, "identity_service", true,
-     "Entra is not available at the moment"},
-    {0, "server_error", 0, KMS_OUTAGE, "identity_service", true, "Entra has an error of its own"},
+     "try again in a minute: Entra is not available at the moment"},
+    {0, "server_error", 0, KMS_OUTAGE, "identity_service", true,
+     "try again in a minute: Entra has an error of its own"},
     {0, "invalid_client", 0, KMS_CREDENTIALS, "credentials_refused", false,
-     "Entra refuses these credentials", true},
+     "check the application's secret or certificate: Entra refuses it", true},
     {0, "unauthorized_client", 0, KMS_CREDENTIALS, "credentials_refused", false,
-     "Entra does not let this application in"},
+     "see in the tenant why Entra does not let this application in"},
     {0, "invalid_request", 0, KMS_CREDENTIALS, "credentials_refused", false,
-     "Entra can't make sense of these credentials"},
+     "check AZURE_TENANT_ID, AZURE_CLIENT_ID and what is with them: Entra can't make sense of it"},
     {0, "invalid_grant", 0, KMS_CREDENTIALS, "credentials_refused", false,
-     "Entra refuses this grant"},
+     "check the credentials that the environment names: Entra refuses them"},
     {0, "invalid_scope", 0, KMS_CONFIG, "bad_scope", false,
-     "Entra does not know the resource that the vault asks a token for"},
+     "see AZURE_AUTHORITY_HOST: Entra does not know the resource that the vault asks a token for"},
     {0, "invalid_resource", 0, KMS_CONFIG, "bad_scope", false,
-     "Entra does not know the resource that the vault asks a token for"},
-    {429, "*", 0, KMS_OUTAGE, "throttled", true, "Entra's request limit is reached"},
+     "see AZURE_AUTHORITY_HOST: Entra does not know the resource that the vault asks a token for"},
+    {429, "*", 0, KMS_OUTAGE, "throttled", true,
+     "try again in a minute: Entra's request limit is reached"},
     {0, NULL},
 };
 
@@ -112,17 +126,23 @@ static const struct azure_row identity_rows[] = {
      false,
      "several identities are assigned to this machine: set AZURE_CLIENT_ID to one's client id"},
     {400, "invalid_resource", 0, KMS_CONFIG, "bad_scope", false,
-     "the identity service does not know the resource that the vault asks a token for"},
+     "see that vault and machine are in one cloud: the identity service does not know the resource "
+     "that "
+     "the vault asks a token for"},
     {400, "*", 0, KMS_CREDENTIALS, "identity_refused", false,
-     "the identity service refuses the request"},
+     "check AZURE_CLIENT_ID, and that an identity is assigned to this machine"},
     {401, "*", 0, KMS_CREDENTIALS, "identity_refused", false,
-     "the identity service refuses its own secret"},
+     "restart what runs here, so that it gets the service's new secret"},
     {403, "*", 0, KMS_CREDENTIALS, "identity_refused", false,
-     "the identity service does not serve this program"},
+     "let this program use the identity service: a policy or a proxy stands against it"},
     {404, "*", 0, KMS_OUTAGE, "identity_service", true,
-     "the identity service is not there or being updated"},
-    {410, "*", 0, KMS_OUTAGE, "identity_service", true, "the identity service is being updated"},
-    {429, "*", 0, KMS_OUTAGE, "throttled", true, "the identity service limits our requests"},
+     "try again in a minute, and see that this machine has an identity: the service is not there "
+     "or "
+     "being updated"},
+    {410, "*", 0, KMS_OUTAGE, "identity_service", true,
+     "try again in a minute: the identity service is being updated"},
+    {429, "*", 0, KMS_OUTAGE, "throttled", true,
+     "try again in a minute: the identity service limits requests"},
     {0, NULL},
 };
 
@@ -139,21 +159,24 @@ static const struct {
   bool retry;
   const char *advice;
 } failures[HTTP_FAILURE_COUNT] = {
-    [HTTP_NXDOMAIN] = {KMS_OUTAGE, NULL, false,
-                       "the name does not exist: was the vault deleted, or is a private DNS zone "
-                       "missing or not linked?"},
-    [HTTP_RESOLVE] = {KMS_OUTAGE, NULL, true, "the resolver gives no answer"},
+    [HTTP_NXDOMAIN] =
+        {KMS_OUTAGE, NULL, false,
+         "check the vault's name, that it was not deleted, and that its private DNS zone "
+         "is linked to this network"},
+    [HTTP_RESOLVE] = {KMS_OUTAGE, NULL, true,
+                      "see this machine's DNS settings: the resolver gives no answer"},
     [HTTP_CONNECT] = {KMS_OUTAGE, NULL, true, "see routes, firewalls and proxy settings"},
-    [HTTP_TLS] = {KMS_OUTAGE, NULL, true, "no TLS connection could be made"},
+    [HTTP_TLS] = {KMS_OUTAGE, NULL, true, "look for a proxy or firewall that breaks TLS 1.2"},
     [HTTP_TLS_VERIFY] =
         {KMS_OUTAGE, NULL, false,
-         "its certificate can't be trusted: something in between answers for it, or "
-         "its CA is missing (SSL_CERT_FILE)"},
+         "put the CA of the proxy that answers there into SSL_CERT_FILE, if it is one of "
+         "yours: its certificate can't be trusted"},
     [HTTP_TIMEOUT] = {KMS_OUTAGE, NULL, true, "see routes, firewalls and proxy settings"},
-    [HTTP_BROKEN] = {KMS_OUTAGE, NULL, true, "the connection broke"},
-    [HTTP_TOO_LARGE] = {KMS_OUTAGE, "unexpected_answer", false, "the answer is far too long"},
-    [HTTP_REFUSED] = {KMS_CONFIG, "bad_endpoint", false, "the request can't be sent like this"},
-    [HTTP_NO_MEMORY] = {KMS_OUTAGE, NULL, false, "out of memory"},
+    [HTTP_BROKEN] = {KMS_OUTAGE, NULL, true, "look for a proxy or firewall that cuts connections"},
+    [HTTP_TOO_LARGE] = {KMS_OUTAGE, "unexpected_answer", false,
+                        "find out what answers there instead of Azure: that is far too long"},
+    [HTTP_REFUSED] = {KMS_CONFIG, "bad_endpoint", false, "mend the setting that says so"},
+    [HTTP_NO_MEMORY] = {KMS_OUTAGE, NULL, false, "free memory"},
 };
 
 /* ---- error bodies ---- */
@@ -170,7 +193,7 @@ set_message (struct azure_error *error, const char *text)
 {
   if (!text)
     return;
-  snprintf (error->message, sizeof error->message, "%.*s", (int)strcspn (text, "\r\n"), text);
+  text_print (error->message, sizeof error->message, "%.*s", (int)strcspn (text, "\r\n"), text);
   kms_text_clean (error->message);
 }
 
@@ -268,7 +291,7 @@ set_failure (const char *subject, const struct http_answer *answer, struct kms_o
 
   kms_outcome_set (outcome, failures[answer->failure].class,
                    reason ? reason : http_failure_name (answer->failure),
-                   "no answer about %.110s: %.130s; %s", subject, answer->detail,
+                   "no answer about %.200s: %.130s; %s", subject, answer->detail,
                    failures[answer->failure].advice);
   return failures[answer->failure].retry;
 }
@@ -276,16 +299,21 @@ set_failure (const char *subject, const struct http_answer *answer, struct kms_o
 static const struct azure_row *
 row_for_unknown (unsigned status)
 {
-  static const struct azure_row down = {
-      0, "*", 0, KMS_OUTAGE, "service_error", true, "the service has a problem of its own"};
+  static const struct azure_row down = {0,
+                                        "*",
+                                        0,
+                                        KMS_OUTAGE,
+                                        "service_error",
+                                        true,
+                                        "try again in a minute: it has a problem of its own"};
   static const struct azure_row other = {0,
                                          "*",
                                          0,
                                          KMS_OUTAGE,
                                          "unexpected_answer",
                                          false,
-                                         "this answer is not known: something in between may have "
-                                         "given it"};
+                                         "find out what answers there instead of Azure (a proxy?): "
+                                         "this is not known"};
 
   return status == 408 || (status >= 500 && status <= 599) ? &down : &other;
 }
@@ -318,13 +346,13 @@ azure_classify (enum azure_service service, enum azure_operation operation, cons
   snprintf (outcome->request_id, sizeof outcome->request_id, "%s", answer->request_id);
   kms_text_clean (outcome->request_id);
   if (row->by_clock && is_skewed (answer, &skew_s))
-    kms_outcome_set (outcome, KMS_CLOCK, "clock_skew",
-                     "%.110s refuses us (%u %.40s), and our clock is %ld s %s its: set it right",
-                     subject, answer->status, name, labs (skew_s),
-                     skew_s > 0 ? "ahead of" : "behind");
+    kms_outcome_set (
+        outcome, KMS_CLOCK, "clock_skew",
+        "%.200s refuses us (%u %s), and this machine's clock is %ld s %s its; set it (NTP)",
+        subject, answer->status, name, labs (skew_s), skew_s > 0 ? "ahead of" : "behind");
   else
-    kms_outcome_set (outcome, row->class, row->reason, "%.110s answers %u%s%.40s%s%.80s%s; %s",
-                     subject, answer->status, *name ? " " : "", name, *error.message ? " (" : "",
+    kms_outcome_set (outcome, row->class, row->reason, "%.200s answers %u%s%s%s%s%s; %s", subject,
+                     answer->status, *name ? " " : "", name, *error.message ? " (" : "",
                      error.message, *error.message ? ")" : "", row->advice);
   return row->retry;
 }

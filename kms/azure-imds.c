@@ -35,10 +35,11 @@ not_here (const struct http_answer *answer, struct kms_outcome *outcome)
   snprintf (detail, sizeof detail, "%.127s", answer->detail);
   return kms_outcome_set (
       outcome, KMS_CREDENTIALS, "no_credentials",
-      "no Azure credentials were found: set AZURE_TENANT_ID, AZURE_CLIENT_ID and "
-      "AZURE_CLIENT_SECRET (or …_CERTIFICATE_PATH, or "
-      "AZURE_FEDERATED_TOKEN_FILE), or give this machine a managed identity (no "
-      "metadata service answers here: %s)",
+      "there are no Azure credentials; looked for, in this order: (1) AZURE_CLIENT_SECRET, (2) "
+      "AZURE_CLIENT_CERTIFICATE_PATH, each with AZURE_TENANT_ID and AZURE_CLIENT_ID, (3) "
+      "AZURE_FEDERATED_TOKEN_FILE, (4) IDENTITY_ENDPOINT of App Service, (5) Azure Arc, (6) a "
+      "managed identity: no metadata service answers here (%s); set up one of them "
+      "(keyfence-keys(7))",
       detail);
 }
 

@@ -6,6 +6,7 @@
 #include "common/parse.h"
 #include "kms/azure-inspect.h"
 
+#define MEND_MAX (WRAP_KEY_MAX + 100)
 #define DAY_S (24 * 3600)
 #define EXPIRY_WARN_DAYS 30
 #define RECOVERABLE_DAYS 90 /* what Azure's own services ask for */
@@ -13,12 +14,15 @@
 static void
 inspect_enabled (const struct azure_key_facts *facts, struct kms_report *report)
 {
+  char mend[MEND_MAX];
+
+  snprintf (mend, sizeof mend, "az keyvault key set-attributes --enabled true --id %s", facts->id);
   if (facts->enabled)
     kms_report_add (report, KMS_PASS, "enabled", NULL, "version %s", facts->version);
   else
-    kms_report_add (report, KMS_FAIL, "enabled",
-                    "az keyvault key set-attributes --enabled true --id KEY",
-                    "version %s is disabled, so that nothing can be unwrapped", facts->version);
+    kms_report_add (report, KMS_FAIL, "enabled", mend,
+                    "version %s is disabled, so that what it wrapped can't be unwrapped",
+                    facts->version);
 }
 
 static void
@@ -43,12 +47,15 @@ inspect_type (const struct azure_key_facts *facts, struct kms_report *report)
 static void
 inspect_operations (const struct azure_key_facts *facts, struct kms_report *report)
 {
+  char mend[MEND_MAX];
+
+  snprintf (mend, sizeof mend, "az keyvault key set-attributes --ops wrapKey unwrapKey --id %s",
+            facts->id);
   if (facts->can_wrap && facts->can_unwrap)
     kms_report_add (report, KMS_PASS, "key operations", NULL, "wrapKey and unwrapKey");
   else
-    kms_report_add (report, KMS_FAIL, "key operations",
-                    "az keyvault key set-attributes --ops wrapKey unwrapKey --id KEY",
-                    "the key's own list lacks %s%s%s", facts->can_wrap ? "" : "wrapKey",
+    kms_report_add (report, KMS_FAIL, "key operations", mend, "the key's own list lacks %s%s%s",
+                    facts->can_wrap ? "" : "wrapKey",
                     facts->can_wrap || facts->can_unwrap ? "" : " and ",
                     facts->can_unwrap ? "" : "unwrapKey");
 }
@@ -56,12 +63,14 @@ inspect_operations (const struct azure_key_facts *facts, struct kms_report *repo
 static void
 inspect_dates (const struct azure_key_facts *facts, int64_t now_s, struct kms_report *report)
 {
-  char when[FORMAT_TIME_MAX];
+  char when[FORMAT_TIME_MAX], mend[MEND_MAX];
 
+  snprintf (mend, sizeof mend,
+            "wait, or move it: az keyvault key set-attributes --not-before DATE --id %s",
+            facts->id);
   format_time (facts->not_before_s, when);
   if (facts->not_before_s > now_s)
-    kms_report_add (report, KMS_FAIL, "activation date",
-                    "wait, or move it: az keyvault key set-attributes --not-before", "%s", when);
+    kms_report_add (report, KMS_FAIL, "activation date", mend, "%s", when);
   else
     kms_report_add (report, KMS_PASS, "activation date", NULL, "%s",
                     facts->not_before_s ? when : "none");
@@ -88,11 +97,13 @@ inspect_recovery (const struct azure_key_facts *facts, struct kms_report *report
   if (!*level)
     return;
   if (strcmp (level, "Purgeable") == 0)
-    kms_report_add (report, KMS_FAIL, "soft delete", "turn soft delete on",
+    kms_report_add (report, KMS_FAIL, "soft delete",
+                    "az keyvault update --enable-soft-delete true --name VAULT",
                     "a deleted key is lost at once (%s)", level);
   else if (facts->recoverable_days > 0 && facts->recoverable_days < RECOVERABLE_DAYS)
     kms_report_add (report, KMS_WARN, "soft delete",
-                    "the days are set when a vault is made; Azure's own services ask for 90",
+                    "make a vault with 90 days, as Azure's own services ask for: they can't be "
+                    "changed later",
                     "a deleted key can be recovered for %d days (%s)", (int)facts->recoverable_days,
                     level);
   else

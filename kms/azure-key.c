@@ -89,11 +89,10 @@ azure_key_parse_facts (const struct azure_key *key, const void *body, size_t siz
 {
   struct azure_key_facts facts = {0};
   struct answer answer;
-  char kid[WRAP_KEY_MAX];
 
   if (answer_init (&answer, body, size) < 0
-      || answer_string (&answer, "key/kid", kid, sizeof kid) < 0
-      || azure_key_version_of (key, kid, facts.version) < 0
+      || answer_string (&answer, "key/kid", facts.id, sizeof facts.id) < 0
+      || azure_key_version_of (key, facts.id, facts.version) < 0
       || answer_string (&answer, "key/kty", facts.type, sizeof facts.type) < 0)
     return -1;
   facts.bits = modulus_bits (&answer);

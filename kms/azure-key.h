@@ -21,6 +21,7 @@ struct azure_key_facts {
   int64_t not_before_s, expires_s;
   char recovery_level[48];
   int64_t recoverable_days; /* 0: not said */
+  char id[WRAP_KEY_MAX];    /* with the version */
   char version[AZURE_VERSION_MAX];
 };
 

@@ -209,6 +209,15 @@ azure_vault_token (const struct azure_call *call, const struct azure_token **ret
   return find_token (call, find_vault (call->key), ret_token, outcome);
 }
 
+void
+azure_vault_drop_token (const struct azure_key *key)
+{
+  const struct vault *vault = find_vault (key);
+
+  if (vault)
+    azure_token_drop (&tokens, vault->resource);
+}
+
 /* ---- calls ---- */
 
 /* After a 401 in spite of a token: with a new one, which fulfils the claims that were named. */

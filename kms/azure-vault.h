@@ -45,6 +45,9 @@ int azure_vault_discover (const struct azure_call *call, struct http_answer *ret
 int azure_vault_token (const struct azure_call *call, const struct azure_token **ret_token,
                        struct kms_outcome *outcome) MUST_CHECK;
 
+/* Forgets the token for this key's vault, so that the next call has a new one or none. */
+void azure_vault_drop_token (const struct azure_key *key);
+
 /* What a forked child needs to have its parent's token (kms/handover.h); -1 when there is none. */
 int azure_vault_print (const struct azure_key *key, struct secret *ret) MUST_CHECK;
 void azure_vault_inherit (const struct azure_key *key, const struct secret *printed);

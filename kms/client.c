@@ -14,6 +14,11 @@
 
 #define TIMEOUT_MAX_MS (3600 * 1000)
 
+/* Who has less time left than this, or than a quarter of its time-out, after waiting for its turn
+ * does not ask any more: an agent that can't answer in time would be killed for nothing.
+ */
+#define ASK_MIN_MS 250
+
 struct kms_client {
   pthread_mutex_t lock; /* guards busy */
   pthread_cond_t free;  /* busy has become false; waits on CLOCK_MONOTONIC */
@@ -50,18 +55,19 @@ time_from_now (uint32_t ms)
   return t;
 }
 
-/* Waits for other threads' calls, no longer than for an answer. */
+/* Waits for other threads' calls, as long as time is left for one's own. */
 static int
 take_turn (struct kms_client *client, uint32_t limit_ms, struct kms_outcome *outcome)
 {
-  const struct timespec until = time_from_now (limit_ms);
+  const uint32_t wait_ms = limit_ms - MIN (limit_ms / 4, ASK_MIN_MS);
+  const struct timespec until = time_from_now (wait_ms);
   LOCK_FOR_SCOPE (&client->lock);
 
   while (client->busy)
     if (pthread_cond_timedwait (&client->free, &client->lock, &until) == ETIMEDOUT && client->busy)
       return kms_outcome_set (outcome, KMS_OUTAGE, "agent_busy",
-                              "other calls to the agent took longer than %u ms",
-                              (unsigned)limit_ms);
+                              "other calls to the agent took %u of the %u ms of this one",
+                              (unsigned)wait_ms, (unsigned)limit_ms);
   client->busy = true;
   return 0;
 }
@@ -138,6 +144,7 @@ kms_client_ensure (struct kms_client *client)
 /* What a call sends and what comes back. */
 struct exchange {
   struct kms_call call;
+  uint64_t start_ms, deadline_ms; /* of waiting and asking together */
   const struct secret *send_key;
   struct secret ret_key;
   struct kms_reply reply;
@@ -187,13 +194,15 @@ bad_answer (struct kms_outcome *outcome)
 
 static int
 send_call (int agent_fd, int reply_fd, int their_fd, const struct exchange *exchange,
-           uint64_t deadline_ms, struct kms_outcome *outcome)
+           struct kms_outcome *outcome)
 {
+  const uint64_t deadline_ms = exchange->deadline_ms, now_ms = clock_ms ();
   struct kms_call call = exchange->call;
   CLEANUP_FREE char *text = NULL;
   int r;
 
   /* A provider that runs out of time should be the one to say so: it knows on what. */
+  call.timeout_ms = now_ms < deadline_ms ? (uint32_t)(deadline_ms - now_ms) : 1;
   call.timeout_ms -= MIN (call.timeout_ms / 10, 500);
   text = message_print_call (&call);
   if (!text)
@@ -207,26 +216,26 @@ send_call (int agent_fd, int reply_fd, int their_fd, const struct exchange *exch
 
 /* The raw key behind an ok, straight into secret memory. */
 static int
-receive_key (int reply_fd, struct exchange *exchange, uint64_t deadline_ms,
-             struct kms_outcome *outcome)
+receive_key (int reply_fd, struct exchange *exchange, struct kms_outcome *outcome)
 {
   struct error err;
   ssize_t n;
 
   if (secret_init (&exchange->ret_key, VOLUME_KEY_SIZE, &err) < 0)
     return kms_outcome_set (outcome, KMS_OUTAGE, "no_memory", "%s", err.text);
-  n = packet_recv (reply_fd, exchange->ret_key.bytes, exchange->ret_key.size, NULL, deadline_ms);
+  n = packet_recv (reply_fd, exchange->ret_key.bytes, exchange->ret_key.size, NULL,
+                   exchange->deadline_ms);
   if (n <= 0)
     return no_answer (exchange, (int)n, outcome);
   return (size_t)n == exchange->ret_key.size ? 0 : bad_answer (outcome);
 }
 
 static int
-receive_reply (int reply_fd, struct exchange *exchange, uint64_t deadline_ms,
-               struct kms_outcome *outcome)
+receive_reply (int reply_fd, struct exchange *exchange, struct kms_outcome *outcome)
 {
   const struct operation_traits *op = operation_traits (exchange->call.operation);
-  ssize_t n = packet_recv (reply_fd, exchange->packet, sizeof exchange->packet, NULL, deadline_ms);
+  ssize_t n = packet_recv (reply_fd, exchange->packet, sizeof exchange->packet, NULL,
+                           exchange->deadline_ms);
 
   if (n <= 0)
     return no_answer (exchange, (int)n, outcome);
@@ -234,7 +243,7 @@ receive_reply (int reply_fd, struct exchange *exchange, uint64_t deadline_ms,
       < 0)
     return bad_answer (outcome);
   if (op->reply_sends_key && exchange->reply.outcome.class == KMS_OK)
-    return receive_key (reply_fd, exchange, deadline_ms, outcome);
+    return receive_key (reply_fd, exchange, outcome);
   return 0;
 }
 
@@ -242,7 +251,6 @@ receive_reply (int reply_fd, struct exchange *exchange, uint64_t deadline_ms,
 static int
 ask (int agent_fd, struct exchange *exchange, struct kms_outcome *outcome)
 {
-  uint64_t deadline_ms = clock_ms () + exchange->call.timeout_ms;
   CLEANUP_CLOSE int ours = -1;
   int fds[2], r;
 
@@ -250,23 +258,21 @@ ask (int agent_fd, struct exchange *exchange, struct kms_outcome *outcome)
   if (r < 0)
     return no_answer (exchange, r, outcome);
   ours = fds[0];
-  r = send_call (agent_fd, ours, fds[1], exchange, deadline_ms, outcome);
+  r = send_call (agent_fd, ours, fds[1], exchange, outcome);
   /* Ours would keep the socket open when the agent's copies are gone. */
   close (fds[1]);
-  return r < 0 ? r : receive_reply (ours, exchange, deadline_ms, outcome);
+  return r < 0 ? r : receive_reply (ours, exchange, outcome);
 }
 
 static int
 call_in_turn (struct kms_client *client, struct exchange *exchange, struct kms_outcome *outcome)
 {
-  uint64_t start_ms = clock_ms ();
-
   if (agent_process_ensure (&client->agent, outcome) < 0)
     return -1;
   if (ask (client->agent.fd, exchange, outcome) < 0) {
     /* Nothing that it would say from now on could be trusted to belong to a question. */
     agent_process_kill (&client->agent);
-    outcome->duration_ms = (uint32_t)(clock_ms () - start_ms);
+    outcome->duration_ms = (uint32_t)(clock_ms () - exchange->start_ms);
     return -1;
   }
   *outcome = exchange->reply.outcome;
@@ -282,6 +288,8 @@ call (struct kms_client *client, struct exchange *exchange, uint32_t timeout_ms,
 
   *outcome = (struct kms_outcome){0};
   exchange->call.timeout_ms = MIN (MAX (timeout_ms, 1), TIMEOUT_MAX_MS);
+  exchange->start_ms = clock_ms ();
+  exchange->deadline_ms = exchange->start_ms + exchange->call.timeout_ms;
   if (take_turn (client, exchange->call.timeout_ms, outcome) < 0)
     return -1;
   r = call_in_turn (client, exchange, outcome);
@@ -328,17 +336,29 @@ exchange_new (enum kms_operation operation, const char *key, const char *volume,
   return made;
 }
 
+/* One about a wrap that is there. */
+static struct exchange *
+exchange_about (enum kms_operation operation, const struct wrap *wrap, const char *volume,
+                bool fresh, struct kms_outcome *outcome)
+{
+  struct exchange *exchange = exchange_new (operation, wrap->key, volume, NULL, outcome);
+
+  if (exchange) {
+    exchange->call.wrap = *wrap;
+    exchange->call.fresh = fresh;
+  }
+  return exchange;
+}
+
 int
 kms_client_unwrap (struct kms_client *client, const struct wrap *wrap, const char *volume,
-                   uint32_t timeout_ms, struct secret *ret_volume_key, struct kms_outcome *outcome)
+                   bool fresh, uint32_t timeout_ms, struct secret *ret_volume_key,
+                   struct kms_outcome *outcome)
 {
   CLEANUP_EXCHANGE struct exchange *exchange =
-      exchange_new (KMS_OPERATION_UNWRAP, wrap->key, volume, NULL, outcome);
+      exchange_about (KMS_OPERATION_UNWRAP, wrap, volume, fresh, outcome);
 
-  if (!exchange)
-    return -1;
-  exchange->call.wrap = *wrap;
-  if (call (client, exchange, timeout_ms, outcome) < 0)
+  if (!exchange || call (client, exchange, timeout_ms, outcome) < 0)
     return -1;
   secret_take (ret_volume_key, &exchange->ret_key);
   return 0;
@@ -346,15 +366,25 @@ kms_client_unwrap (struct kms_client *client, const struct wrap *wrap, const cha
 
 int
 kms_client_check (struct kms_client *client, const struct wrap *wrap, const char *volume,
-                  uint32_t timeout_ms, struct kms_outcome *outcome)
+                  bool fresh, uint32_t timeout_ms, struct kms_outcome *outcome)
 {
   CLEANUP_EXCHANGE struct exchange *exchange =
-      exchange_new (KMS_OPERATION_CHECK, wrap->key, volume, NULL, outcome);
+      exchange_about (KMS_OPERATION_CHECK, wrap, volume, fresh, outcome);
 
-  if (!exchange)
+  return exchange ? call (client, exchange, timeout_ms, outcome) : -1;
+}
+
+int
+kms_client_expiry (struct kms_client *client, const struct wrap *wrap, const char *volume,
+                   uint32_t timeout_ms, int64_t *ret_expires_unix_s, struct kms_outcome *outcome)
+{
+  CLEANUP_EXCHANGE struct exchange *exchange =
+      exchange_about (KMS_OPERATION_EXPIRY, wrap, volume, false, outcome);
+
+  if (!exchange || call (client, exchange, timeout_ms, outcome) < 0)
     return -1;
-  exchange->call.wrap = *wrap;
-  return call (client, exchange, timeout_ms, outcome);
+  *ret_expires_unix_s = exchange->reply.expires_unix_s;
+  return 0;
 }
 
 int
@@ -390,20 +420,27 @@ kms_client_wrap (struct kms_client *client, const char *key, const char *volume,
 }
 
 int
-kms_client_inspect (struct kms_client *client, const char *key, const char *region,
+kms_client_inspect (struct kms_client *client, const struct kms_inspection *what,
                     uint32_t timeout_ms, struct kms_report *ret_report, struct kms_outcome *outcome)
 {
+  enum kms_operation operation = what->wrap ? KMS_OPERATION_INSPECT_WRAP : KMS_OPERATION_INSPECT;
   CLEANUP_EXCHANGE struct exchange *exchange =
-      exchange_new (KMS_OPERATION_INSPECT, key, NULL, region, outcome);
+      exchange_new (operation, what->key, what->volume, what->region, outcome);
 
-  if (!exchange || call (client, exchange, timeout_ms, outcome) < 0)
+  if (!exchange)
+    return -1;
+  exchange->call.run_only = what->run_only;
+  if (what->wrap)
+    exchange->call.wrap = *what->wrap;
+  if (call (client, exchange, timeout_ms, outcome) < 0)
     return -1;
   *ret_report = exchange->reply.report;
   return 0;
 }
 
-int
-kms_outcome_error (const struct kms_outcome *outcome, struct error *err)
+/* A request that can't be right is the caller's mistake, but for a key that is not there. */
+static enum error_class
+class_of (const struct kms_outcome *outcome)
 {
   static const enum error_class classes[KMS_CLASS_COUNT] = {
       [KMS_OK] = ERROR_NONE,
@@ -415,7 +452,18 @@ kms_outcome_error (const struct kms_outcome *outcome, struct error *err)
       [KMS_CONFIG] = ERROR_USAGE,
   };
 
+  if (outcome->class == KMS_CONFIG && strcmp (outcome->reason, "not_found") == 0)
+    return ERROR_NOT_FOUND;
+  return classes[outcome->class];
+}
+
+int
+kms_outcome_error (const struct kms_outcome *outcome, struct error *err)
+{
   if (outcome->class == KMS_OK)
     return 0;
-  return error_set (err, classes[outcome->class], "%s", outcome->text);
+  if (outcome->request_id[0] == '\0')
+    return error_set (err, class_of (outcome), "%s", outcome->text);
+  return error_set (err, class_of (outcome), "%s (request id %s)", outcome->text,
+                    outcome->request_id);
 }

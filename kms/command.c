@@ -100,7 +100,7 @@ restore_statuses (const struct sigaction *old)
  * reaches what it has started itself.
  */
 static _Noreturn void
-become (char *const words[], int out_fd, int failed_fd)
+become (char *const words[], int out_fd, int failed_fd, pid_t parent)
 {
   struct sigaction act = {.sa_handler = SIG_DFL};
   sigset_t none;
@@ -108,6 +108,8 @@ become (char *const words[], int out_fd, int failed_fd)
 
   setpgid (0, 0);
   prctl (PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid () != parent)
+    _exit (127); /* it has died already */
   for (int sig = 1; sig < NSIG; sig++)
     sigaction (sig, &act, NULL);
   sigemptyset (&none);
@@ -128,14 +130,14 @@ spawn (char *const words[], int out_fd, pid_t *ret_pid)
 {
   CLEANUP_CLOSE int failed = -1;
   int fds[2], e = 0;
-  pid_t pid;
+  pid_t parent = getpid (), pid;
 
   if (pipe2 (fds, O_CLOEXEC) < 0)
     return errno;
   failed = fds[0];
   pid = fork ();
   if (pid == 0)
-    become (words, out_fd, fds[1]);
+    become (words, out_fd, fds[1], parent);
   e = pid < 0 ? errno : 0;
   close (fds[1]);
   if (pid < 0)

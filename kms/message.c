@@ -12,11 +12,14 @@ static const struct operation_traits traits[] = {
     [KMS_OPERATION_UNWRAP] = {"unwrap", .call_has_wrap = true, .reply_sends_key = true,
                               .in_child = true},
     [KMS_OPERATION_CHECK] = {"check", .call_has_wrap = true},
+    [KMS_OPERATION_EXPIRY] = {"expiry", .call_has_wrap = true, .reply_has_expiry = true},
     [KMS_OPERATION_GENERATE] = {"generate", .reply_has_wrap = true, .reply_sends_key = true,
                                 .in_child = true},
     [KMS_OPERATION_WRAP] = {"wrap", .call_sends_key = true, .reply_has_wrap = true,
                             .in_child = true},
     [KMS_OPERATION_INSPECT] = {"inspect", .reply_has_report = true},
+    [KMS_OPERATION_INSPECT_WRAP] = {"inspect_wrap", .call_has_wrap = true,
+                                    .reply_has_report = true},
 };
 
 const struct operation_traits *
@@ -112,7 +115,7 @@ take_wrap (const struct json *object, struct wrap *ret)
 
 /* ---- a call ---- */
 
-#define CALL_MEMBERS 6
+#define CALL_MEMBERS 7 /* and one more where the reply has a report */
 
 char *
 message_print_call (const struct kms_call *call)
@@ -127,6 +130,9 @@ message_print_call (const struct kms_call *call)
   json_set_number (json, "timeout_ms", call->timeout_ms);
   json_set_string (json, "volume", call->volume);
   json_set_string (json, "region", call->region);
+  json_set_bool (json, "fresh", call->fresh);
+  if (op->reply_has_report)
+    json_set_bool (json, "run_only", call->run_only);
   if (!op->call_has_wrap)
     json_set_string (json, "key", call->key);
   else if (set_wrap (json, &call->wrap) < 0)
@@ -159,6 +165,16 @@ take_volume (const struct json *json, struct kms_call *ret)
   return is_uuid (ret->volume) ? 0 : -1;
 }
 
+/* What only calls for a report have. */
+static int
+take_run_only (const struct json *json, struct kms_call *ret)
+{
+  if (!operation_traits (ret->operation)->reply_has_report)
+    return json_size (json) == CALL_MEMBERS ? 0 : -1;
+  return json_size (json) == CALL_MEMBERS + 1 ? json_get_bool (json, "run_only", &ret->run_only)
+                                              : -1;
+}
+
 static int
 take_key_or_wrap (const struct json *json, struct kms_call *ret)
 {
@@ -177,13 +193,12 @@ message_parse_call (const char *text, size_t size, struct kms_call *ret)
   CLEANUP_FREE struct kms_call *call = calloc (1, sizeof *call);
   uint32_t protocol;
 
-  if (!call || !json_is_object (json) || json_size (json) != CALL_MEMBERS
-      || take_uint32 (json, "protocol", &protocol) < 0 || protocol != MESSAGE_PROTOCOL
-      || take_operation (json, &call->operation) < 0
-      || take_uint32 (json, "timeout_ms", &call->timeout_ms) < 0 || call->timeout_ms == 0
-      || take_volume (json, call) < 0
+  if (!call || !json_is_object (json) || take_uint32 (json, "protocol", &protocol) < 0
+      || protocol != MESSAGE_PROTOCOL || take_operation (json, &call->operation) < 0
+      || take_run_only (json, call) < 0 || take_uint32 (json, "timeout_ms", &call->timeout_ms) < 0
+      || call->timeout_ms == 0 || take_volume (json, call) < 0
       || take_string (json, "region", call->region, sizeof call->region) < 0
-      || take_key_or_wrap (json, call) < 0)
+      || json_get_bool (json, "fresh", &call->fresh) < 0 || take_key_or_wrap (json, call) < 0)
     return -1;
   *ret = *call;
   return 0;
@@ -192,7 +207,7 @@ message_parse_call (const char *text, size_t size, struct kms_call *ret)
 /* ---- a reply ---- */
 
 #define OUTCOME_MEMBERS 5
-#define LINE_MEMBERS 5
+#define LINE_MEMBERS 6
 
 static void
 set_report (struct json *json, const struct kms_report *report)
@@ -208,6 +223,7 @@ set_report (struct json *json, const struct kms_report *report)
     json_set_string (item, "name", line->name);
     json_set_string (item, "detail", line->detail);
     json_set_string (item, "mend", line->mend);
+    json_set_string (item, "request_id", line->request_id);
   }
 }
 
@@ -229,6 +245,8 @@ message_print_reply (enum kms_operation operation, const struct kms_reply *reply
     return NULL;
   if (outcome->class == KMS_OK && op->reply_has_report)
     set_report (json, &reply->report);
+  if (outcome->class == KMS_OK && op->reply_has_expiry)
+    json_set_number (json, "expires", (double)reply->expires_unix_s);
   return json_print (json, false);
 }
 
@@ -275,9 +293,37 @@ take_report (const struct json *json, struct kms_report *ret)
         || json_get_bool (item, "denied", &line->denied) < 0
         || take_string (item, "name", line->name, sizeof line->name) < 0
         || take_string (item, "detail", line->detail, sizeof line->detail) < 0
-        || take_string (item, "mend", line->mend, sizeof line->mend) < 0)
+        || take_string (item, "mend", line->mend, sizeof line->mend) < 0
+        || take_string (item, "request_id", line->request_id, sizeof line->request_id) < 0)
       return -1;
   }
+  return 0;
+}
+
+static int
+take_expiry (const struct json *json, int64_t *ret)
+{
+  uint64_t value;
+
+  if (json_get_uint64 (json, "expires", &value) < 0 || value > KMS_EXPIRY_MAX)
+    return -1;
+  *ret = (int64_t)value;
+  return 0;
+}
+
+/* What an ok reply has besides the outcome: one thing or nothing. */
+static int
+take_result (const struct json *json, const struct operation_traits *op, struct kms_reply *ret)
+{
+  size_t more = (size_t)op->reply_has_wrap + op->reply_has_report + op->reply_has_expiry;
+
+  if (ret->outcome.class != KMS_OK)
+    return json_size (json) == OUTCOME_MEMBERS ? 0 : -1;
+  if (json_size (json) != OUTCOME_MEMBERS + more
+      || (op->reply_has_wrap && take_wrap (json, &ret->wrap) < 0)
+      || (op->reply_has_report && take_report (json, &ret->report) < 0)
+      || (op->reply_has_expiry && take_expiry (json, &ret->expires_unix_s) < 0))
+    return -1;
   return 0;
 }
 
@@ -287,16 +333,9 @@ message_parse_reply (enum kms_operation operation, const char *text, size_t size
 {
   CLEANUP_JSON struct json *json = json_parse (text, size);
   CLEANUP_FREE struct kms_reply *reply = calloc (1, sizeof *reply);
-  const struct operation_traits *op = operation_traits (operation);
-  bool wants_wrap, wants_report;
 
-  if (!reply || !json_is_object (json) || take_outcome (json, &reply->outcome) < 0)
-    return -1;
-  wants_wrap = reply->outcome.class == KMS_OK && op->reply_has_wrap;
-  wants_report = reply->outcome.class == KMS_OK && op->reply_has_report;
-  if (json_size (json) != OUTCOME_MEMBERS + (size_t)wants_wrap + (size_t)wants_report
-      || (wants_wrap && take_wrap (json, &reply->wrap) < 0)
-      || (wants_report && take_report (json, &reply->report) < 0))
+  if (!reply || !json_is_object (json) || take_outcome (json, &reply->outcome) < 0
+      || take_result (json, operation_traits (operation), reply) < 0)
     return -1;
   *ret = *reply;
   return 0;

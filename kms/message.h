@@ -18,16 +18,18 @@
 #include "kms/report.h"
 
 /* Differs where a program and an agent of different versions can't understand each other. */
-#define MESSAGE_PROTOCOL 1
+#define MESSAGE_PROTOCOL 2
 #define MESSAGE_MAX 65536  /* bytes; the largest message, a full report, stays below */
 #define MESSAGE_AGENT_FD 3 /* where the agent finds its socket */
 
 enum kms_operation {
   KMS_OPERATION_UNWRAP,
   KMS_OPERATION_CHECK,
+  KMS_OPERATION_EXPIRY,
   KMS_OPERATION_GENERATE,
   KMS_OPERATION_WRAP,
   KMS_OPERATION_INSPECT,
+  KMS_OPERATION_INSPECT_WRAP, /* the same of a key with a wrap by it, whose probe is unwrapped */
 };
 
 /* What an operation's messages carry, and where it runs. */
@@ -38,6 +40,7 @@ struct operation_traits {
   bool reply_has_wrap;
   bool reply_sends_key; /* a raw packet follows an ok reply */
   bool reply_has_report;
+  bool reply_has_expiry;
   bool in_child; /* has a volume key in memory */
 };
 
@@ -47,8 +50,10 @@ struct kms_call {
   enum kms_operation operation;
   uint32_t timeout_ms;    /* 1 or more */
   char key[WRAP_KEY_MAX]; /* of calls with a wrap: the wrap's */
-  char volume[40];        /* a uuid; empty for inspect */
+  char volume[40];        /* a uuid; may be empty for inspect */
   char region[64];        /* may be empty */
+  bool fresh;             /* with credentials fetched anew: unwrap and check */
+  bool run_only;          /* of calls whose reply has a report */
   struct wrap wrap;       /* without id and role */
 };
 
@@ -56,6 +61,7 @@ struct kms_reply {
   struct kms_outcome outcome;
   struct wrap wrap; /* of an ok generate or wrap */
   struct kms_report report;
+  int64_t expires_unix_s; /* of an ok expiry: 0 … KMS_EXPIRY_MAX */
 };
 
 /* New strings, or NULL when out of memory. */

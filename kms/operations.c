@@ -7,6 +7,7 @@
 
 #include <openssl/crypto.h>
 
+#include "common/checked.h"
 #include "common/io.h"
 #include "common/parse.h"
 
@@ -55,6 +56,7 @@ unwrap (struct operation *op, const struct wrap *wrap, const struct wrap_blob *b
 {
   if (time_left (op, outcome) < 0)
     return -1;
+  op->request.stored = true;
   return op->provider->unwrap (&op->request, wrap, blob, size, ret_plain, outcome);
 }
 
@@ -100,7 +102,32 @@ operation_check (const struct kms_request *request, const struct wrap *wrap,
   return end (&op, r, outcome);
 }
 
+int
+operation_expiry (const struct kms_request *request, const struct wrap *wrap,
+                  int64_t *ret_expires_unix_s, struct kms_outcome *outcome)
+{
+  struct operation op;
+  int64_t expires_s = 0;
+  int r = begin (&op, request, outcome);
+
+  op.request.stored = true;
+  if (r == 0 && op.provider->expiry)
+    r = op.provider->expiry (&op.request, wrap, &expires_s, outcome);
+  if (r == 0) /* a date before 1970 is one, too */
+    *ret_expires_unix_s = expires_s == 0 ? 0 : MIN (MAX (expires_s, 1), KMS_EXPIRY_MAX);
+  return end (&op, r, outcome);
+}
+
 /* ---- making wraps ---- */
+
+/* Passes `r` on: what came of the first use of a key. */
+static int
+first_use (int r, struct kms_outcome *outcome)
+{
+  if (r < 0)
+    kms_outcome_of_first_use (outcome);
+  return r;
+}
 
 static int
 no_randomness (const struct error *err, struct kms_outcome *outcome)
@@ -203,7 +230,7 @@ operation_generate (const struct kms_request *request, struct secret *ret_volume
   if (r == 0 && !wrapped)
     r = kms_outcome_set (outcome, KMS_OUTAGE, "no_memory", "out of memory");
   if (r == 0)
-    r = generate (&op, &volume_key, wrapped, outcome);
+    r = first_use (generate (&op, &volume_key, wrapped, outcome), outcome);
   if (r == 0)
     r = complete (&op, wrapped, &volume_key, ret_wrap, outcome);
   if (r == 0)
@@ -222,19 +249,38 @@ operation_wrap (const struct kms_request *request, const struct secret *volume_k
   if (r == 0 && !wrapped)
     r = kms_outcome_set (outcome, KMS_OUTAGE, "no_memory", "out of memory");
   if (r == 0)
-    r = seal (&op, volume_key, wrapped, outcome);
+    r = first_use (seal (&op, volume_key, wrapped, outcome), outcome);
   if (r == 0)
     r = complete (&op, wrapped, volume_key, ret_wrap, outcome);
   return end (&op, r, outcome);
 }
 
-int
-operation_inspect (const struct kms_request *request, struct kms_report *ret_report,
-                   struct kms_outcome *outcome)
+/* ---- inspecting ---- */
+
+/* Half of the time is left for what else is to be asked. */
+static void
+try_probe (struct operation *op, const struct wrap *wrap, struct kms_outcome *ret)
 {
+  struct operation half = *op;
+
+  half.deadline_ms = op->start_ms + (op->deadline_ms - op->start_ms) / 2;
+  *ret = (struct kms_outcome){.class = KMS_OK};
+  (void)!check_probe (&half, wrap, ret);
+}
+
+int
+operation_inspect (const struct kms_request *request, const struct wrap *wrap,
+                   struct kms_report *ret_report, struct kms_outcome *outcome)
+{
+  struct kms_outcome probe;
   struct operation op;
   int r = begin (&op, request, outcome);
 
+  if (r == 0 && wrap) {
+    try_probe (&op, wrap, &probe);
+    op.request.probe = &probe;
+    r = time_left (&op, outcome);
+  }
   if (r == 0) {
     *ret_report = (struct kms_report){0};
     op.provider->inspect (&op.request, ret_report);

@@ -1,10 +1,14 @@
-/* outcome.c owns the names of the outcome classes and the forming of outcome texts. */
+/* outcome.c owns the names of the outcome classes, the forming of outcome texts, and which reasons
+ * permit failing over.
+ */
 #include "kms/outcome.h"
 
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "common/text.h"
 
 static const char *const class_names[KMS_CLASS_COUNT] = {
     [KMS_OK] = "ok",         [KMS_DENIED] = "denied",
@@ -27,6 +31,22 @@ kms_class_from_name (const char *name, enum kms_class *ret)
       return true;
     }
   }
+  return false;
+}
+
+bool
+kms_outcome_may_fail_over (const struct kms_outcome *outcome)
+{
+  static const char *const reasons[] = {
+      "connect",       "timeout",   "broken",           "tls",        "dns",
+      "service_error", "throttled", "identity_service", "read_error",
+  };
+
+  if (outcome->class != KMS_OUTAGE)
+    return false;
+  for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
+    if (strcmp (reasons[i], outcome->reason) == 0)
+      return true;
   return false;
 }
 
@@ -88,8 +108,15 @@ kms_outcome_set (struct kms_outcome *outcome, enum kms_class class, const char *
   outcome->class = class;
   snprintf (outcome->reason, sizeof outcome->reason, "%s", reason);
   va_start (args, fmt);
-  vsnprintf (outcome->text, sizeof outcome->text, fmt, args);
+  text_vprint (outcome->text, sizeof outcome->text, fmt, args);
   va_end (args);
   kms_text_clean (outcome->text);
   return class == KMS_OK ? 0 : -1;
+}
+
+void
+kms_outcome_of_first_use (struct kms_outcome *outcome)
+{
+  if (outcome->class == KMS_DENIED && strcmp (outcome->reason, "not_found") == 0)
+    outcome->class = KMS_CONFIG;
 }

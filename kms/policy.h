@@ -17,6 +17,7 @@ struct policy_request {
   const char
       *principal;     /* who is to have the key: a role's ARN, an object id; NULL: a placeholder */
   const char *volume; /* uuid that the grant is bound to where the service can; NULL: any */
+  bool rsa;           /* the key is an RSA key of a service that grants those otherwise */
 };
 
 /* One for each key service. */
@@ -28,7 +29,7 @@ struct policy_writer {
 extern const struct policy_writer policy_aws, policy_azure;
 
 /* Writes the text for the service that the key belongs to; -1 with ERROR_USAGE when it belongs to
- * none that has grants, or the principal or volume can't be one.
+ * none that has grants, the principal or volume can't be one, or a grant can't be bound to it.
  */
 int policy_write (const struct policy_request *request, FILE *out, struct error *err) MUST_CHECK;
 

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -13,9 +12,10 @@
 
 #include "common/checked.h"
 #include "common/io.h"
+#include "common/program.h"
 #include "kms/message.h"
 
-#define LEAVE_MS 1000 /* what an agent gets to go, asked or killed */
+#define LEAVE_MS 1000 /* what an agent gets to go at the end, asked or killed */
 
 extern char **environ;
 
@@ -88,8 +88,8 @@ forget (struct agent_process *agent)
       young ? MIN (MAX (agent->backoff_ms * 2, AGENT_BACKOFF_MIN_MS), AGENT_BACKOFF_MAX_MS) : 0;
 }
 
-void
-agent_process_kill (struct agent_process *agent)
+static void
+kill_within (struct agent_process *agent, uint64_t limit_ms)
 {
   pid_t pid = agent->pid;
 
@@ -98,7 +98,7 @@ agent_process_kill (struct agent_process *agent)
   /* Its process group is its children and itself; not reaped yet, so the number is still its. */
   if (!is_gone (pid)) {
     kill (-pid, SIGKILL);
-    if (!is_gone_within (pid, LEAVE_MS)) {
+    if (!is_gone_within (pid, limit_ms)) {
       pid_t *slot = free_stuck_slot (agent);
 
       if (slot)
@@ -106,6 +106,12 @@ agent_process_kill (struct agent_process *agent)
     }
   }
   forget (agent);
+}
+
+void
+agent_process_kill (struct agent_process *agent)
+{
+  kill_within (agent, AGENT_KILL_MS);
 }
 
 void
@@ -117,7 +123,7 @@ agent_process_clear (struct agent_process *agent)
     if (is_gone_within (agent->pid, LEAVE_MS))
       forget (agent);
     else
-      agent_process_kill (agent);
+      kill_within (agent, LEAVE_MS);
   }
   reap_stuck (agent);
   free (agent->path);
@@ -125,21 +131,6 @@ agent_process_clear (struct agent_process *agent)
 }
 
 /* ---- the start ---- */
-
-#define CLEANUP_ACTIONS CLEANUP (cleanup_actions)
-#define CLEANUP_SPAWNATTR CLEANUP (cleanup_spawnattr)
-
-static void
-cleanup_actions (posix_spawn_file_actions_t *actions)
-{
-  posix_spawn_file_actions_destroy (actions);
-}
-
-static void
-cleanup_spawnattr (posix_spawnattr_t *attr)
-{
-  posix_spawnattr_destroy (attr);
-}
 
 /* The agent has its socket and our stderr, and nothing else of ours. */
 static int
@@ -149,30 +140,6 @@ set_actions (posix_spawn_file_actions_t *actions, int fd)
 
   for (int i = 0; r == 0 && i < 2; i++)
     r = posix_spawn_file_actions_addopen (actions, i, "/dev/null", i ? O_WRONLY : O_RDONLY, 0);
-  if (r == 0)
-    r = posix_spawn_file_actions_addclosefrom_np (actions, MESSAGE_AGENT_FD + 1);
-  return r;
-}
-
-/* A process group of its own keeps a terminal's Ctrl-C away; masks and handlers are the caller's
- * business.
- */
-static int
-set_attributes (posix_spawnattr_t *attr)
-{
-  sigset_t none, all;
-  int r;
-
-  sigemptyset (&none);
-  sigfillset (&all);
-  r = posix_spawnattr_setflags (attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK
-                                          | POSIX_SPAWN_SETSIGDEF);
-  if (r == 0)
-    r = posix_spawnattr_setpgroup (attr, 0);
-  if (r == 0)
-    r = posix_spawnattr_setsigmask (attr, &none);
-  if (r == 0)
-    r = posix_spawnattr_setsigdefault (attr, &all);
   return r;
 }
 
@@ -180,18 +147,13 @@ static int
 spawn (const char *path, int fd, pid_t *ret_pid)
 {
   char name[] = "keyfence-agent";
-  char *argv[] = {name, NULL};
+  char *words[] = {name, NULL};
   CLEANUP_ACTIONS posix_spawn_file_actions_t actions;
-  CLEANUP_SPAWNATTR posix_spawnattr_t attr;
-  int r = 0;
+  int r;
 
-  /* Neither can fail in glibc; musl and the BSDs are no target. */
   posix_spawn_file_actions_init (&actions);
-  posix_spawnattr_init (&attr);
   r = set_actions (&actions, fd);
-  if (r == 0)
-    r = set_attributes (&attr);
-  return r == 0 ? posix_spawn (ret_pid, path, &actions, &attr, argv, environ) : r;
+  return r == 0 ? program_start (path, words, environ, &actions, MESSAGE_AGENT_FD + 1, ret_pid) : r;
 }
 
 /* The agent's end of the pair, moved out of the way of stdin, stdout and stderr: a caller may have
@@ -248,10 +210,10 @@ agent_process_ensure (struct agent_process *agent, struct kms_outcome *outcome)
 {
   uint64_t age_ms;
 
+  reap_stuck (agent);
   if (is_alive (agent))
     return 0;
   agent_process_kill (agent);
-  reap_stuck (agent);
   if (!free_stuck_slot (agent))
     return kms_outcome_set (outcome, KMS_OUTAGE, "agent_stuck",
                             "%d agents were killed and don't go away: each waits for a disk or a "

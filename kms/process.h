@@ -16,6 +16,7 @@
 #define AGENT_BACKOFF_MIN_MS 100
 #define AGENT_BACKOFF_MAX_MS 10000 /* also the age at which an agent no longer dies young */
 #define AGENT_STUCK_MAX 4
+#define AGENT_KILL_MS 100
 
 struct agent_process {
   char *path;
@@ -23,7 +24,7 @@ struct agent_process {
   _Atomic int fd;    /* our end of its socket, or -1 */
   uint64_t started_ms;
   uint32_t backoff_ms; /* from one start to the next; 0: none */
-  /* Killed, but not gone: in an uninterruptible system call.  0: free. */
+  /* Killed, but not gone yet: most likely in an uninterruptible system call.  0: free. */
   pid_t stuck[AGENT_STUCK_MAX];
 };
 
@@ -35,10 +36,14 @@ int agent_process_init (struct agent_process *agent, const char *path) MUST_CHEC
  */
 int agent_process_ensure (struct agent_process *agent, struct kms_outcome *outcome) MUST_CHECK;
 
-/* SIGKILL for the agent and its children; returns within about a second. */
+/* SIGKILL for the agent and its children.  Waits for its end no longer than AGENT_KILL_MS: one that
+ * takes longer is reaped by a later agent_process_ensure.
+ */
 void agent_process_kill (struct agent_process *agent);
 
-/* Closes the socket, which asks it to go; kills it when it has not within a second.  Frees. */
+/* Closes the socket, which asks it to go; kills it when it has not within a second, and waits for
+ * that for a second more.  Frees.
+ */
 void agent_process_clear (struct agent_process *agent);
 
 #endif

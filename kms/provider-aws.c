@@ -58,6 +58,14 @@ aws_session_open (struct aws_session *session, const struct kms_request *request
   *session = (struct aws_session){0};
   if (aws_key_parse (request->key, &session->key, &err) < 0)
     return kms_outcome_set (outcome, KMS_CONFIG, "bad_key_name", "%s", err.text);
+  /* A header's name is not to make us read files and send them. */
+  if (request->stored && session->key.grant_tokens[0])
+    return kms_outcome_set (outcome, KMS_CONFIG, "bad_key_name",
+                            "the wrap's key \"%.150s\" is more than an ARN, which keyfence never "
+                            "stores: the header was changed; restore a backup of it",
+                            request->key);
+  if (request->fresh)
+    aws_credentials_drop ();
   session->grant_file = grant_file (&session->key);
   return aws_context_init (&session->context, &session->key, clock_ms () + request->timeout_ms,
                            outcome);
@@ -282,12 +290,6 @@ aws_unwrap (const struct kms_request *request, const struct wrap *wrap,
                             "the wrap's algorithm is \"%s\", where AWS keys have " AWS_SYMMETRIC
                             " or " AWS_RSA_OAEP ": use the version of keyfence that made it",
                             wrap->algorithm);
-  /* This name comes from a disk, not from a user, and must not make us read files and send them. */
-  if (strchr (request->key, '?'))
-    return kms_outcome_set (outcome, KMS_CONFIG, "bad_key_name",
-                            "the wrap's key \"%.150s\" is more than an ARN, which keyfence never "
-                            "stores: the header was changed; restore a backup of it",
-                            request->key);
   if (aws_session_open (&session, request, outcome) < 0
       || aws_decrypt (&session, request->volume, wrap->algorithm, blob, &plain, version, outcome)
              < 0)
@@ -299,6 +301,45 @@ aws_unwrap (const struct kms_request *request, const struct wrap *wrap,
         "was changed; restore a backup of it",
         wrap->key, plain.size, plain_size);
   secret_take (ret_plain, &plain);
+  return kms_outcome_set (outcome, KMS_OK, "", "%s", "");
+}
+
+/* Only imported key material expires; what it wrapped can then not be opened until the same
+ * material is imported again.
+ */
+static int
+take_expiry (const struct aws_session *session, const struct answer *metadata, int64_t *ret)
+{
+  char arn[WRAP_KEY_MAX], model[40];
+
+  if (answer_string (metadata, "KeyMetadata/Arn", arn, sizeof arn) < 0
+      || strcmp (arn, session->key.arn) != 0)
+    return -1;
+  if (answer_string (metadata, "KeyMetadata/ExpirationModel", model, sizeof model) < 0
+      || strcmp (model, "KEY_MATERIAL_EXPIRES") != 0) {
+    *ret = 0;
+    return 0;
+  }
+  return answer_int64 (metadata, "KeyMetadata/ValidTo", ret);
+}
+
+static int
+aws_expiry (const struct kms_request *request, const struct wrap *wrap, int64_t *ret_expires_unix_s,
+            struct kms_outcome *outcome)
+{
+  CLEANUP_AWS_SESSION struct aws_session session = {0};
+  CLEANUP_AWS_KMS_ANSWER struct aws_kms_answer answer = {0};
+  struct aws_kms_request describe = {.operation = "DescribeKey"};
+
+  (void)wrap; /* the service tells of the key as a whole */
+  if (aws_session_open (&session, request, outcome) < 0)
+    return -1;
+  describe.key = session.key.arn;
+  describe.grant_file = session.grant_file;
+  if (aws_kms_call (&session.context, &describe, &answer, outcome) < 0)
+    return -1;
+  if (take_expiry (&session, &answer.json, ret_expires_unix_s) < 0)
+    return aws_kms_bad_answer (&describe, outcome);
   return kms_outcome_set (outcome, KMS_OK, "", "%s", "");
 }
 
@@ -331,6 +372,7 @@ const struct kms_provider kms_provider_aws = {
     .owns = aws_owns,
     .wrap = aws_wrap,
     .unwrap = aws_unwrap,
+    .expiry = aws_expiry,
     .generate = aws_generate,
     .prepare = aws_prepare,
     .inherit = aws_inherit,

@@ -106,7 +106,24 @@ azure_wrap (const struct kms_request *request, const struct secret *plain,
   return kms_outcome_set (outcome, KMS_OK, "", "%s", "");
 }
 
-/* ---- unwrap ---- */
+/* ---- the version that made a wrap ---- */
+
+/* The version's name in *ret; forgets what is kept where the request wants fresh credentials. */
+static int
+find_version (const struct kms_request *request, const struct wrap *wrap, struct azure_key *ret,
+              struct kms_outcome *outcome)
+{
+  if (parse_request (request, ret, outcome) < 0)
+    return -1;
+  if (!*ret->version && azure_is_version (wrap->key_version))
+    snprintf (ret->version, sizeof ret->version, "%.64s", wrap->key_version);
+  if (!*ret->version)
+    return kms_outcome_set (outcome, KMS_CONFIG, "bad_key_name",
+                            "the wrap does not say which version of %.200s made it", request->key);
+  if (request->fresh)
+    azure_vault_drop_token (ret);
+  return 0;
+}
 
 static int
 azure_unwrap (const struct kms_request *request, const struct wrap *wrap,
@@ -116,22 +133,36 @@ azure_unwrap (const struct kms_request *request, const struct wrap *wrap,
   uint64_t deadline_ms = clock_ms () + request->timeout_ms;
   struct azure_key key;
 
-  if (parse_request (request, &key, outcome) < 0)
-    return -1;
   if (!azure_key_knows_algorithm (wrap->algorithm))
     return kms_outcome_set (
         outcome, KMS_CONFIG, "bad_algorithm",
         "the wrap's algorithm is \"%s\", where Key Vault's are RSA-OAEP-256 and "
         "A256KW: use the version of keyfence that made it",
         wrap->algorithm);
-  if (!*key.version && azure_is_version (wrap->key_version))
-    snprintf (key.version, sizeof key.version, "%.64s", wrap->key_version);
-  if (!*key.version)
-    return kms_outcome_set (outcome, KMS_CONFIG, "bad_key_name",
-                            "the wrap does not say which version of %.200s made it", request->key);
-  if (azure_key_unwrap (&key, wrap->algorithm, blob, plain_size, deadline_ms, ret_plain, outcome)
-      < 0)
+  if (find_version (request, wrap, &key, outcome) < 0
+      || azure_key_unwrap (&key, wrap->algorithm, blob, plain_size, deadline_ms, ret_plain, outcome)
+             < 0)
     return -1;
+  return kms_outcome_set (outcome, KMS_OK, "", "%s", "");
+}
+
+static int
+azure_expiry (const struct kms_request *request, const struct wrap *wrap,
+              int64_t *ret_expires_unix_s, struct kms_outcome *outcome)
+{
+  CLEANUP_HTTP_ANSWER struct http_answer answer = {0};
+  uint64_t deadline_ms = clock_ms () + request->timeout_ms;
+  struct azure_key_facts facts;
+  struct azure_key key;
+
+  if (find_version (request, wrap, &key, outcome) < 0
+      || azure_key_get (&key, deadline_ms, &answer, &facts, outcome) < 0)
+    return -1;
+  if (strcmp (facts.version, key.version) != 0)
+    return kms_outcome_set (outcome, KMS_OUTAGE, "unexpected_answer",
+                            "%.150s tells of version %s where %s was asked for", key.base,
+                            facts.version, key.version);
+  *ret_expires_unix_s = facts.expires_s;
   return kms_outcome_set (outcome, KMS_OK, "", "%s", "");
 }
 
@@ -148,7 +179,11 @@ azure_prepare (const struct kms_request *request, int *ret_fd, struct kms_outcom
                             .suffix = "",
                             .deadline_ms = clock_ms () + request->timeout_ms};
 
-  if (parse_request (request, &key, outcome) < 0 || azure_vault_token (&call, &token, outcome) < 0)
+  if (parse_request (request, &key, outcome) < 0)
+    return -1;
+  if (request->fresh)
+    azure_vault_drop_token (&key);
+  if (azure_vault_token (&call, &token, outcome) < 0)
     return -1;
   if (azure_vault_print (&key, &printed) < 0 || handover_give (&printed, ret_fd) < 0)
     return kms_outcome_set (outcome, KMS_OUTAGE, "no_memory", "out of memory or descriptors");
@@ -183,6 +218,7 @@ const struct kms_provider kms_provider_azure = {
     .owns = azure_owns,
     .wrap = azure_wrap,
     .unwrap = azure_unwrap,
+    .expiry = azure_expiry,
     .generate = NULL,
     .prepare = azure_prepare,
     .inherit = azure_inherit,

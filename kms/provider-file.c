@@ -255,7 +255,7 @@ inspect_strength (const struct file_kek *file, struct kms_report *report)
   struct kms_outcome outcome = {0};
 
   if (file_kek_read (file, &kek, &outcome) < 0)
-    kms_report_add (report, KMS_FAIL, "readable", NULL, "%s", outcome.text);
+    kms_report_add_outcome (report, KMS_FAIL, "readable", NULL, &outcome);
   else if (file_kek_is_weak (&kek))
     kms_report_add (report, KMS_FAIL, "not a weak value",
                     "fill it with 32 bytes of /dev/urandom, before any volume uses it",
@@ -274,7 +274,7 @@ inspect_missing (const struct kms_request *request, const struct kms_outcome *ou
   char path[WRAP_KEY_MAX], command[256] = "";
 
   if (strcmp (outcome->reason, "not_found") != 0 || file_uri_path (request->key, path) < 0) {
-    kms_report_add (report, KMS_FAIL, "exists", NULL, "%s", outcome->text);
+    kms_report_add_outcome (report, KMS_FAIL, "exists", NULL, outcome);
     return;
   }
   file_kek_advise (path, command, sizeof command);
@@ -317,8 +317,12 @@ file_inspect (const struct kms_request *request, struct kms_report *report)
   file_kek_report (&file, report);
   if (file_kek_judge (&file, &outcome) < 0 || !inspect_strength (&file, report))
     return;
+  if (request->probe)
+    kms_report_add_probe (report, request->volume, request->probe);
+  if (request->run_only && request->probe)
+    return;
   if (round_trip (request, &outcome) < 0)
-    kms_report_add (report, KMS_FAIL, "wraps and unwraps", NULL, "%s", outcome.text);
+    kms_report_add_outcome (report, KMS_FAIL, "wraps and unwraps", NULL, &outcome);
   else
     kms_report_add (report, KMS_PASS, "wraps and unwraps", NULL, "64 random bytes came back");
 }

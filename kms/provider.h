@@ -21,6 +21,15 @@ struct kms_request {
   const char *volume; /* uuid: bound to the wrap where the service can */
   const char *region; /* for reports; NULL: not given */
   uint32_t timeout_ms;
+  bool stored; /* the name comes from a header, not from a user: nothing in it may name files */
+  /* With credentials fetched anew: unwrap and prepare forget first those that are kept.  Where no
+   * new ones can be had, that is the outcome.
+   */
+  bool fresh;
+
+  /* For inspect only. */
+  bool run_only;                   /* what running a volume needs, and nothing else */
+  const struct kms_outcome *probe; /* of unwrapping the probe of `volume`; NULL: there is none */
 };
 
 /* What wrapping made, besides the blob. */
@@ -47,6 +56,12 @@ struct kms_provider {
                  const struct wrap_blob *blob, size_t plain_size, struct secret *ret_plain,
                  struct kms_outcome *outcome);
 
+  /* When the key (the version that made `wrap`) expires, as Unix time; 0: never.  NULL: keys of
+   * this service never do.  It may need a right that nothing else needs.
+   */
+  int (*expiry) (const struct kms_request *request, const struct wrap *wrap,
+                 int64_t *ret_expires_unix_s, struct kms_outcome *outcome);
+
   /* A new volume key with its wrap from the service (AWS GenerateDataKey); NULL: made here. */
   int (*generate) (const struct kms_request *request, struct secret *ret_volume_key,
                    struct kms_wrapped *ret_wrapped, struct kms_outcome *outcome);
@@ -60,7 +75,7 @@ struct kms_provider {
   /* In the child, before anything else: takes what `prepare` handed over.  NULL with `prepare`. */
   void (*inherit) (const struct kms_request *request, int fd);
 
-  /* Adds one line for each requirement that the key must meet. */
+  /* Adds one line for each requirement that the key must meet; `volume` may be empty. */
   void (*inspect) (const struct kms_request *request, struct kms_report *report);
 };
 

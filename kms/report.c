@@ -2,9 +2,9 @@
 #include "kms/report.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "common/text.h"
 #include "kms/outcome.h"
 
 void
@@ -18,10 +18,10 @@ kms_report_add (struct kms_report *report, enum kms_verdict verdict, const char 
     return;
   line = &report->lines[report->count++];
   *line = (struct kms_report_line){.verdict = verdict};
-  snprintf (line->name, sizeof line->name, "%s", name);
-  snprintf (line->mend, sizeof line->mend, "%s", mend ? mend : "");
+  text_print (line->name, sizeof line->name, "%s", name);
+  text_print (line->mend, sizeof line->mend, "%s", mend ? mend : "");
   va_start (args, fmt);
-  vsnprintf (line->detail, sizeof line->detail, fmt, args);
+  text_vprint (line->detail, sizeof line->detail, fmt, args);
   va_end (args);
   kms_text_clean (line->name);
   kms_text_clean (line->mend);
@@ -29,23 +29,44 @@ kms_report_add (struct kms_report *report, enum kms_verdict verdict, const char 
 }
 
 void
-kms_report_add_outcome (struct kms_report *report, const char *name,
-                        const struct kms_outcome *outcome)
+kms_report_add_outcome (struct kms_report *report, enum kms_verdict verdict, const char *name,
+                        const char *mend, const struct kms_outcome *outcome)
 {
   char text[sizeof outcome->text];
-  char *mend = NULL;
+  struct kms_report_line *line;
+  char *advice = NULL;
 
   if (report->count >= KMS_REPORT_MAX)
     return;
   memcpy (text, outcome->text, sizeof text);
   for (char *p = text; (p = strstr (p, "; ")); p++)
-    mend = p;
-  if (mend) {
-    *mend = '\0';
-    mend += 2;
+    advice = p;
+  if (advice) {
+    *advice = '\0';
+    advice += 2;
   }
-  kms_report_add (report, KMS_FAIL, name, mend, "%s", text);
-  report->lines[report->count - 1].denied = outcome->class == KMS_DENIED;
+  line = &report->lines[report->count];
+  kms_report_add (report, verdict, name, mend ? mend : advice, "%s", text);
+  line->denied = verdict == KMS_FAIL && outcome->class == KMS_DENIED;
+  memcpy (line->request_id, outcome->request_id, sizeof line->request_id);
+}
+
+void
+kms_report_add_probe (struct kms_report *report, const char *volume,
+                      const struct kms_outcome *outcome)
+{
+  if (outcome->class == KMS_OK)
+    kms_report_add (report, KMS_PASS, KMS_RIGHT_TO_UNWRAP, NULL,
+                    "the probe of the volume %s was unwrapped", volume);
+  else
+    kms_report_add_outcome (report, KMS_FAIL, KMS_RIGHT_TO_UNWRAP, NULL, outcome);
+}
+
+void
+kms_report_add_late (struct kms_report *report, enum kms_verdict verdict, const char *name)
+{
+  kms_report_add (report, verdict, name, "find out why what was asked before takes so long",
+                  "not tried: the time for this report was used up");
 }
 
 const char *

@@ -152,7 +152,7 @@ try_key (struct keymon *keymon, struct header *header, struct error *err)
                volume->params.path);
     return give_up (keymon, "header", err);
   }
-  r = kms_client_unwrap (keymon->client, primary, volume->info.uuid,
+  r = kms_client_unwrap (keymon->client, primary, volume->info.uuid, false,
                          (uint32_t)volume->params.check_timeout_ms, &volume_key, &outcome);
   note_check (keymon, outcome.class);
   if (r < 0) {

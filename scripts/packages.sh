@@ -8,11 +8,16 @@ packages_run=(nbdkit libnbd-bin cryptsetup-bin e2fsprogs fuse3 mount util-linux)
 # To build, with the man pages (pod2man is in perl).
 packages_build=(gcc libc6-dev meson ninja-build pkg-config perl
   nbdkit-plugin-dev libssl-dev libgcrypt20-dev libcjson-dev libcryptsetup-dev
-  libblkid-dev libcurl4-openssl-dev libmicrohttpd-dev libnbd-dev libcmocka-dev)
+  libblkid-dev libcurl4-openssl-dev libmicrohttpd-dev libnbd-dev libcmocka-dev liburing-dev)
 
 # To test: NBD clients, file systems, fault finding, lints.
 packages_test=(bash-completion clang clang-format libclang-rt-14-dev llvm fio gdb jq
   netcat-openbsd openssl perl procps python3 psmisc qemu-utils shellcheck xxd valgrind xfsprogs libc6-dbg)
+
+# A browser for the exporter's page; and Prometheus, for its promtool, where its package doesn't also start a
+# server (without it, that part of the tests is skipped).
+packages_test+=(chromium)
+[ -d /run/systemd/system ] || packages_test+=(prometheus)
 
 # A Node.js from elsewhere brings its own npm, which Debian's package would not go with.
 command -v npm >/dev/null || packages_test+=(nodejs npm)

@@ -21,6 +21,45 @@ find_option (const struct command *command, const char *text)
   return -1;
 }
 
+const char *
+arguments_value (const struct arguments *args, unsigned option, size_t n)
+{
+  for (size_t i = 0; i < args->value_count; i++)
+    if (args->values[i].option == option && n-- == 0)
+      return args->values[i].value;
+  return NULL;
+}
+
+static size_t
+count_values (const struct arguments *args, unsigned option)
+{
+  size_t n = 0;
+
+  while (arguments_value (args, option, n))
+    n++;
+  return n;
+}
+
+/* Notes a value; `values` has room for as many as there are arguments. */
+static void
+note_value (struct arguments *args, unsigned option, const char *value)
+{
+  if (!args->options[option])
+    args->options[option] = value;
+  args->values[args->value_count++] = (struct option_value){option, value};
+}
+
+static int
+check_repetition (const struct option_spec *option, size_t given, struct error *err)
+{
+  if (given == 0 || given < option->most)
+    return 0;
+  if (option->most > 1)
+    return error_set (err, ERROR_USAGE, "--%s is given more than %u times", option->name,
+                      option->most);
+  return error_set (err, ERROR_USAGE, "--%s is given twice", option->name);
+}
+
 /* Takes the option at *argv, and its value when that is the next argument. */
 static int
 parse_option (const struct command *command, char ***argv, struct arguments *args,
@@ -33,18 +72,19 @@ parse_option (const struct command *command, char ***argv, struct arguments *arg
   if (i < 0)
     return error_set (err, ERROR_USAGE, "there is no option %.*s; see keyfence %s --help",
                       name_length + 2, **argv, command->name);
-  if (args->options[i])
-    return error_set (err, ERROR_USAGE, "--%.*s is given twice", name_length, text);
+  if (check_repetition (&command->options[i], count_values (args, (unsigned)i), err) < 0)
+    return -1;
   if (!command->options[i].value) {
     if (value)
       return error_set (err, ERROR_USAGE, "--%.*s takes no value", name_length, text);
-    args->options[i] = "";
+    note_value (args, (unsigned)i, "");
     return 0;
   }
-  args->options[i] = value ? value + 1 : *++*argv;
-  if (!args->options[i] || !*args->options[i])
+  value = value ? value + 1 : *++*argv;
+  if (!value || !*value)
     return error_set (err, ERROR_USAGE, "--%.*s needs a value: --%.*s %s", name_length, text,
                       name_length, text, command->options[i].value);
+  note_value (args, (unsigned)i, value);
   return 0;
 }
 
@@ -145,7 +185,8 @@ arguments_parse (const struct command *command, char **argv, struct arguments *r
     count++;
   args.help = asks_for_help (argv);
   args.operands = calloc (count + OPERANDS_MAX + 1, sizeof *args.operands);
-  if (!args.operands)
+  args.values = calloc (count + 1, sizeof *args.values);
+  if (!args.operands || !args.values)
     return error_set (err, ERROR_SYSTEM, "out of memory");
   if (!args.help
       && (parse_all (command, argv, &args, err) < 0 || check_operands (command, &args, err) < 0
@@ -153,6 +194,7 @@ arguments_parse (const struct command *command, char **argv, struct arguments *r
     return -1;
   *ret_args = args;
   args.operands = NULL;
+  args.values = NULL;
   return 0;
 }
 
@@ -160,5 +202,7 @@ void
 arguments_clear (struct arguments *args)
 {
   free (args->operands);
+  free (args->values);
   args->operands = NULL;
+  args->values = NULL;
 }

@@ -11,13 +11,17 @@
 #include "tools/secret-file.h"
 #include "tools/target.h"
 
-enum { KEY, SIZE, LABEL, SECTOR_SIZE, PREALLOCATE, PASSPHRASE, FORCE, JSON };
+enum { KEY, SECONDARY, SIZE, LABEL, SECTOR_SIZE, PREALLOCATE, PASSPHRASE, FORCE, JSON };
 
 static const struct option_spec options[] = {
     [KEY] = {"key", "KEY",
              "the customer's key that wraps the volume key: file:///absolute/path, "
              "arn:aws:kms:… or https://VAULT.vault.azure.net/keys/NAME",
              VALUE_KEY, .required = true},
+    [SECONDARY] = {"secondary", "KEY",
+                   "another key that wraps the volume key too, asked only while the service of the "
+                   "first gives no answer; up to four, each with its own --secondary",
+                   VALUE_KEY, .most = TOKEN_WRAPS_MAX - 1},
     [SIZE] = {"size", "SIZE",
               "size of the disk, as 10G or 1.5T (powers of 1024); needed for a file, while a block "
               "device is used whole"},
@@ -39,6 +43,8 @@ static const struct option_spec options[] = {
 
 struct plan {
   const char *key, *path;
+  const char *secondaries[TOKEN_WRAPS_MAX - 1];
+  size_t secondary_count;
   struct header_params header;
   char uuid[HEADER_UUID_MAX];
   const char *size_text; /* NULL: not given */
@@ -81,6 +87,28 @@ check_size (const char *text, uint32_t sector_size, uint64_t *ret_file_bytes, st
   return 0;
 }
 
+/* Other names of a key that is there already are found when its service has been asked. */
+static int
+take_keys (const struct arguments *args, struct plan *plan, struct error *err)
+{
+  const char *key;
+
+  plan->key = args->options[KEY];
+  while ((key = arguments_value (args, SECONDARY, plan->secondary_count)) != NULL) {
+    bool again = strcmp (key, plan->key) == 0;
+
+    for (size_t i = 0; i < plan->secondary_count; i++)
+      again = again || strcmp (key, plan->secondaries[i]) == 0;
+    if (again)
+      return error_set (err, ERROR_USAGE,
+                        "--secondary %s: this key is given twice; a second wrap by it protects "
+                        "from nothing",
+                        key);
+    plan->secondaries[plan->secondary_count++] = key;
+  }
+  return 0;
+}
+
 /* All that can be known to be wrong before anything is touched. */
 static int
 make_plan (const struct arguments *args, struct plan *plan, struct error *err)
@@ -88,7 +116,8 @@ make_plan (const struct arguments *args, struct plan *plan, struct error *err)
   const char *sector_size = args->options[SECTOR_SIZE];
 
   plan->path = args->operands[0];
-  plan->key = args->options[KEY];
+  if (take_keys (args, plan, err) < 0)
+    return -1;
   plan->preallocate = args->options[PREALLOCATE];
   plan->size_text = args->options[SIZE];
   plan->header = (struct header_params){
@@ -136,15 +165,24 @@ is_file (const struct volume *volume, const char *path)
          && opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
 }
 
+static bool
+is_key_file (const struct volume *volume, const char *key)
+{
+  static const char scheme[] = "file://";
+
+  return strncmp (key, scheme, strlen (scheme)) == 0 && is_file (volume, key + strlen (scheme));
+}
+
 /* With --force, a slip of the hand would overwrite the very key that is to wrap the volume's. */
 static int
 check_not_a_key (const struct plan *plan, const struct target *target, struct error *err)
 {
-  static const char scheme[] = "file://";
-  const char *kek =
-      strncmp (plan->key, scheme, strlen (scheme)) == 0 ? plan->key + strlen (scheme) : NULL;
+  bool precious =
+      is_file (&target->volume, plan->passphrase_file) || is_key_file (&target->volume, plan->key);
 
-  if (is_file (&target->volume, kek) || is_file (&target->volume, plan->passphrase_file))
+  for (size_t i = 0; i < plan->secondary_count; i++)
+    precious = precious || is_key_file (&target->volume, plan->secondaries[i]);
+  if (precious)
     return error_set (err, ERROR_USAGE,
                       "%s is the file of the key or of the passphrase itself: nothing was changed",
                       plan->path);
@@ -174,7 +212,24 @@ add_passphrase (const struct plan *plan, const struct secret *volume_key, struct
   return header_add_passphrase (plan->path, &plan->passphrase, volume_key, err);
 }
 
-/* The key service is asked first: when it refuses, what the target held is still there. */
+static int
+make_wraps (const struct plan *plan, struct kms_client *client, struct secret *volume_key,
+            struct token **ret_token, struct error *err)
+{
+  CLEANUP_TOKEN struct token *token = NULL;
+
+  if (key_service_token (client, plan->key, plan->uuid, volume_key, &token, err) < 0)
+    return -1;
+  for (size_t i = 0; i < plan->secondary_count; i++)
+    if (key_service_add_secondary (client, plan->secondaries[i], plan->uuid, volume_key, token, err)
+        < 0)
+      return -1;
+  *ret_token = token;
+  token = NULL;
+  return 0;
+}
+
+/* The key services are asked first: when one refuses, what the target held is still there. */
 static int
 make_volume (const struct plan *plan, struct target *target, struct error *err)
 {
@@ -183,7 +238,7 @@ make_volume (const struct plan *plan, struct target *target, struct error *err)
   CLEANUP_TOKEN struct token *token = NULL;
 
   if (key_service_open (&client, err) < 0
-      || key_service_token (client, plan->key, plan->uuid, &volume_key, &token, err) < 0)
+      || make_wraps (plan, client, &volume_key, &token, err) < 0)
     return -1;
   if (!target->volume.block_device
       && target_resize (target, plan->file_bytes, plan->preallocate, err) < 0)
@@ -221,9 +276,10 @@ run (const struct arguments *args, struct error *err)
 const struct command command_create = {
     .name = "create",
     .summary = "make an encrypted volume in a new file or on a block device",
-    .details = "A new volume key is made, wrapped by KEY and stored in a LUKS2 header of 1 MiB at "
-               "the start; the header is read back and verified. When anything fails, nothing "
-               "half-made is left.",
+    .details =
+        "A new volume key is made, wrapped by each KEY and stored in a LUKS2 header of 1 MiB at "
+        "the start; the header is read back and verified. When anything fails, nothing "
+        "half-made is left.",
     .operands = {{"PATH", VALUE_FILE}},
     .options = options,
     .run = run,

@@ -5,7 +5,7 @@
 #include "kms/policy.h"
 #include "tools/arguments.h"
 
-enum { PRINCIPAL, VOLUME };
+enum { PRINCIPAL, VOLUME, RSA };
 
 static const struct option_spec options[] = {
     [PRINCIPAL] =
@@ -13,6 +13,7 @@ static const struct option_spec options[] = {
          "who is to have the key: in AWS the ARN of a role or user, in Azure the object id "
          "of a managed identity or service principal"},
     [VOLUME] = {"volume", "UUID", "for one volume only, where the key service can tell them apart"},
+    [RSA] = {"rsa", NULL, "the key is an RSA key of AWS KMS, which knows no encryption context"},
     {NULL},
 };
 
@@ -23,6 +24,7 @@ run (const struct arguments *args, struct error *err)
       .key = args->operands[0],
       .principal = args->options[PRINCIPAL],
       .volume = args->options[VOLUME],
+      .rsa = args->options[RSA] != NULL,
   };
 
   if (policy_write (&request, stdout, err) < 0)
@@ -36,13 +38,11 @@ const struct command command_policy = {
     .name = "policy",
     .summary = "print the grants that a key's owner has to make",
     .details =
-        "Prints text to be pasted: for AWS KMS the statements of a key policy, for Azure Key "
-        "Vault the commands that assign roles. What serving a volume needs stands apart from "
-        "what creating one needs. Nothing is asked of the key service, and nothing changed there. "
-        "Add "
-        "statements to the key's policy beside those of its administrators. RSA keys of AWS KMS "
-        "know no "
-        "encryption context: leave the conditions out for them.",
+        "Prints text to be pasted: for AWS KMS a key policy, which is whole (its first statement "
+        "lets the account's IAM policies say who manages the key) and takes the place of the one "
+        "that is there; for Azure Key Vault the commands that assign roles. What serving a volume "
+        "needs stands apart from what creating one needs. Nothing is asked of the key service, and "
+        "nothing changed there.",
     .operands = {{"KEY", VALUE_KEY}},
     .options = options,
     .run = run,

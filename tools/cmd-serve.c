@@ -4,15 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/checked.h"
 #include "common/lock.h"
 #include "common/parse.h"
 #include "common/paths.h"
+#include "common/unix-socket.h"
 #include "tools/arguments.h"
 #include "tools/nbdkit.h"
 #include "tools/parameters.h"
@@ -121,7 +120,6 @@ absolute_path (const char *path, char **ret_path, struct error *err)
 static int
 choose_socket (const struct arguments *args, char **ret_socket, struct error *err)
 {
-  struct sockaddr_un address;
 
   if (args->options[SOCKET]) {
     if (absolute_path (args->options[SOCKET], ret_socket, err) < 0)
@@ -129,12 +127,12 @@ choose_socket (const struct arguments *args, char **ret_socket, struct error *er
   }
   else if (default_socket (args->operands[0], !args->options[DRY_RUN], ret_socket, err) < 0)
     return -1;
-  if (strlen (*ret_socket) < sizeof address.sun_path)
+  if (strlen (*ret_socket) <= UNIX_SOCKET_PATH_MAX)
     return 0;
   return error_set (err, ERROR_USAGE,
                     "%s: the path of a socket has at most %zu bytes; give a "
                     "shorter one with --socket",
-                    *ret_socket, sizeof address.sun_path - 1);
+                    *ret_socket, UNIX_SOCKET_PATH_MAX);
 }
 
 /* A server that was killed leaves its socket behind, and nbdkit does so even when it ends well; the
@@ -142,27 +140,16 @@ choose_socket (const struct arguments *args, char **ret_socket, struct error *er
 static int
 remove_stale (const char *path, struct error *err)
 {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  CLEANUP_CLOSE int fd = -1;
-  struct stat st;
+  int r = unix_socket_remove_stale (path);
 
-  if (lstat (path, &st) < 0)
-    return errno == ENOENT ? 0 : error_set_errno (err, errno, "%s", path);
-  if (!S_ISSOCK (st.st_mode))
+  if (r == -ENOTSOCK)
     return error_set (err, ERROR_USAGE, "%s exists and is no socket: choose another name", path);
-  fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0)
-    return error_set_errno (err, errno, "a socket");
-  memcpy (address.sun_path, path, strlen (path) + 1);
-  if (connect (fd, (struct sockaddr *)&address, sizeof address) == 0 || errno == EAGAIN)
+  if (r == -EADDRINUSE)
     return error_set (err, ERROR_BUSY,
                       "another server listens at %s: stop it first, or choose another --socket",
                       path);
-  if (errno != ECONNREFUSED)
-    return error_set_errno (err, errno, "%s", path);
-  if (unlink (path) < 0)
-    return error_set_errno (err, errno, "removing the socket %s of a server that is gone", path);
-  return 0;
+  return r < 0 ? error_set_errno (err, -r, "removing the socket %s of a server that is gone", path)
+               : 0;
 }
 
 /* Where nbdkit listens: the last of its own options wins over ours. */

@@ -24,6 +24,7 @@ enum value_kind {
   VALUE_FILE,
   VALUE_VOLUME, /* a file, or the uuid of a volume that is served */
   VALUE_KEY,
+  VALUE_KEY_OR_VOLUME,
   VALUE_CHOICE,    /* one of .choices, separated by spaces */
   VALUE_COMMAND,   /* the name of a subcommand */
   VALUE_PARAMETER, /* parameter=value of the plugin */
@@ -36,6 +37,7 @@ struct option_spec {
   enum value_kind kind;
   const char *choices;
   bool required;
+  unsigned most; /* how often it may be given; 0: once */
 };
 
 struct operand_spec {
@@ -66,8 +68,9 @@ struct command {
 extern const struct command *const commands[];
 const struct command *command_find (const char *name);
 
-extern const struct command command_adopt, command_check, command_create, command_destroy,
-    command_header_backup, command_header_restore, command_help, command_inspect, command_policy,
-    command_serve, command_status;
+extern const struct command command_adopt, command_bench, command_check, command_create,
+    command_destroy, command_exporter, command_fence, command_header_backup, command_header_restore,
+    command_help, command_inspect, command_policy, command_reload, command_serve, command_status,
+    command_unfence;
 
 #endif

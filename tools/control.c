@@ -8,46 +8,35 @@
 #include <strings.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include "common/checked.h"
 #include "common/io.h"
 #include "common/lock.h"
 #include "common/parse.h"
 #include "common/paths.h"
+#include "common/unix-socket.h"
 #include "tools/volume.h"
 
-#define TIMEOUT_MS 10000
-#define REPLY_MAX 65536
+#define REPLY_MAX 262144
 
 static int
 connect_to (const char *path, int *ret_fd, struct error *err)
 {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  CLEANUP_CLOSE int fd = -1;
+  int r = unix_socket_connect (path, ret_fd);
 
-  if (strlen (path) >= sizeof address.sun_path)
+  if (r == -ENAMETOOLONG)
     return error_set (err, ERROR_USAGE, "%s: the path of a socket has at most %zu bytes", path,
-                      sizeof address.sun_path - 1);
-  memcpy (address.sun_path, path, strlen (path) + 1);
-  fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0)
-    return error_set_errno (err, errno, "a socket");
-  if (connect (fd, (struct sockaddr *)&address, sizeof address) < 0) {
-    if (errno == ENOENT || errno == ECONNREFUSED)
-      return error_set (err, ERROR_NOT_FOUND, "no server listens at %s", path);
-    return error_set_errno (err, errno, "%s", path);
-  }
-  *ret_fd = fd;
-  fd = -1;
-  return 0;
+                      UNIX_SOCKET_PATH_MAX);
+  if (r == -ENOENT || r == -ECONNREFUSED)
+    return error_set (err, ERROR_NOT_FOUND, "no server listens at %s", path);
+  return r < 0 ? error_set_errno (err, -r, "%s", path) : 0;
 }
 
 /* Reads up to the first newline, which becomes a NUL. */
 static int
-read_line (int fd, const char *path, char reply[REPLY_MAX], struct error *err)
+read_line (int fd, const char *path, uint64_t timeout_ms, char reply[REPLY_MAX], struct error *err)
 {
-  uint64_t deadline_ms = clock_ms () + TIMEOUT_MS, now_ms;
+  uint64_t deadline_ms = clock_ms () + timeout_ms, now_ms;
   size_t used = 0;
 
   while (used < REPLY_MAX && (now_ms = clock_ms ()) < deadline_ms) {
@@ -72,27 +61,36 @@ read_line (int fd, const char *path, char reply[REPLY_MAX], struct error *err)
       return 0;
     }
   }
-  return error_set (err, ERROR_UNAVAILABLE, "%s: the server gave no answer within %d seconds", path,
-                    TIMEOUT_MS / 1000);
+  return error_set (err, ERROR_UNAVAILABLE, "%s: the server gave no answer within %g seconds", path,
+                    (double)timeout_ms / 1000);
 }
 
 int
 control_ask (const char *socket_path, const char *command, struct json **ret_reply,
              struct error *err)
 {
+  return control_ask_within (socket_path, command, CONTROL_TIMEOUT_MS, ret_reply, err);
+}
+
+int
+control_ask_within (const char *socket_path, const char *command, uint64_t timeout_ms,
+                    struct json **ret_reply, struct error *err)
+{
   CLEANUP_CLOSE int fd = -1;
   CLEANUP_FREE char *reply = malloc (REPLY_MAX);
+  CLEANUP_FREE char *line = NULL;
   CLEANUP_JSON struct json *json = NULL;
-  char line[64];
-  int length = snprintf (line, sizeof line, "%s\n", command);
+  int length = asprintf (&line, "%s\n", command);
 
-  if (!reply)
+  if (length < 0)
+    line = NULL;
+  if (!reply || !line)
     return error_set (err, ERROR_SYSTEM, "out of memory");
   if (connect_to (socket_path, &fd, err) < 0)
     return -1;
   if (send (fd, line, (size_t)length, MSG_NOSIGNAL) != length)
     return error_set_errno (err, errno, "%s", socket_path);
-  if (read_line (fd, socket_path, reply, err) < 0)
+  if (read_line (fd, socket_path, timeout_ms, reply, err) < 0)
     return -1;
   json = json_parse (reply, strlen (reply));
   if (!json_is_object (json))
@@ -197,30 +195,71 @@ ends_with (const char *text, const char *end)
   return length >= end_length && strcmp (text + length - end_length, end) == 0;
 }
 
+/* Takes the path. */
 static int
-find_by_label (const char *label, char **ret_socket_path, struct error *err)
+append (struct control_list *list, char *path, struct error *err)
 {
+  char **paths = reallocarray (list->paths, list->count + 1, sizeof (char *));
+
+  if (!paths) {
+    free (path);
+    return error_set (err, ERROR_SYSTEM, "out of memory");
+  }
+  paths[list->count++] = path;
+  list->paths = paths;
+  return 0;
+}
+
+int
+control_list (struct control_list *ret, struct error *err)
+{
+  CLEANUP_CONTROL_LIST struct control_list list = {0};
   CLEANUP_FREE char *folder = path_rundir (false);
-  CLEANUP_FREE char *path = NULL;
   CLEANUP_CLOSEDIR DIR *dir = folder ? opendir (folder) : NULL;
 
   for (struct dirent *entry; dir && (entry = readdir (dir));) {
-    CLEANUP_FREE char *candidate = NULL;
+    char *path;
 
     if (!ends_with (entry->d_name, ".sock"))
       continue;
-    if (asprintf (&candidate, "%s/%s", folder, entry->d_name) < 0) {
-      candidate = NULL;
+    if (asprintf (&path, "%s/%s", folder, entry->d_name) < 0)
       return error_set (err, ERROR_SYSTEM, "out of memory");
-    }
-    if (!has_label (candidate, label))
+    if (!somebody_listens (path))
+      free (path);
+    else if (append (&list, path, err) < 0)
+      return -1;
+  }
+  *ret = list;
+  list = (struct control_list){0};
+  return 0;
+}
+
+void
+control_list_clear (struct control_list *list)
+{
+  for (size_t i = 0; i < list->count; i++)
+    free (list->paths[i]);
+  free (list->paths);
+  *list = (struct control_list){0};
+}
+
+static int
+find_by_label (const char *label, char **ret_socket_path, struct error *err)
+{
+  CLEANUP_CONTROL_LIST struct control_list list = {0};
+  CLEANUP_FREE char *path = NULL;
+
+  if (control_list (&list, err) < 0)
+    return -1;
+  for (size_t i = 0; i < list.count; i++) {
+    if (!has_label (list.paths[i], label))
       continue;
     if (path)
       return error_set (err, ERROR_USAGE,
                         "several volumes called \"%s\" are served: name one by its path or uuid",
                         label);
-    path = candidate;
-    candidate = NULL;
+    path = list.paths[i];
+    list.paths[i] = NULL;
   }
   if (!path)
     return error_set (err, ERROR_NOT_FOUND,

@@ -23,7 +23,14 @@ int key_service_token (struct kms_client *client, const char *key, const char *u
                        struct secret *volume_key, struct token **ret_token, struct error *err)
     MUST_CHECK;
 
-/* Reads the header back from the disk, unwraps the volume key anew by its primary wrap, and
+/* One more wrap of the token's volume key, role secondary, with the next id.  ERROR_USAGE when the
+ * key is one that the token has already, by whatever name.
+ */
+int key_service_add_secondary (struct kms_client *client, const char *key, const char *uuid,
+                               const struct secret *volume_key, struct token *token,
+                               struct error *err) MUST_CHECK;
+
+/* Reads the header back from the disk, unwraps the volume key anew by each of its wraps, and
  * verifies the one with the other.  `uuid` is what must be found.
  */
 int key_service_prove (struct kms_client *client, int fd, const char *path, const char *uuid,

@@ -2,6 +2,7 @@
 #include "tools/status.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/checked.h"
@@ -56,13 +57,99 @@ print_bytes (const struct json *status, const char *name, const char *title)
   print_fact (title, "%s (%" PRIu64 " bytes)", size, bytes);
 }
 
-static void
-print_state (const struct json *status)
+/* What a latch means to the operator. */
+static const char *
+explain_latch (const char *latch)
 {
-  const char *since = json_get_string (status, "since");
+  static const struct {
+    const char *latch, *text;
+  } latches[] = {
+      {"operator", "keyfence unfence (it was fenced by hand)"},
+      {"corrupt", "keyfence unfence (what came back was not this volume's key or header)"},
+      {"manual", "keyfence unfence (recover=manual)"},
+      {"window", "keyfence unfence (fenced longer than recover-window)"},
+  };
 
-  print_fact ("state", "%s%s%s", json_get_string (status, "state"), since ? " since " : "",
-              since ? since : "");
+  for (size_t i = 0; i < ARRAY_SIZE (latches); i++)
+    if (strcmp (latch, latches[i].latch) == 0)
+      return latches[i].text;
+  return latch;
+}
+
+void
+status_print_state (const struct json *status)
+{
+  const char *state = json_get_string (status, "state"), *since = json_get_string (status, "since");
+  const char *latch = json_get_string (status, "latch");
+
+  print_text (json_get (status, "volume"), "volume");
+  print_text (json_get (status, "label"), "label");
+  print_fact ("state", "%s%s%s", state ? state : "?", since ? " since " : "", since ? since : "");
+  print_text (json_get (status, "reason"), "reason");
+  print_text (json_get (status, "detail"), "detail");
+  if (latch && *latch)
+    print_fact ("waits for", "%s", explain_latch (latch));
+}
+
+static void
+print_key (const struct json *status)
+{
+  const char *held_by = json_get_string (status, "held_by");
+
+  print_text (json_get (status, "key"), "key");
+  if (held_by && strcmp (held_by, "secondary") == 0)
+    print_fact ("held by", "a secondary key: the primary's service gives no answer");
+  print_text (json_get (status, "key_created"), "key created");
+  print_text (json_get (status, "key_expires"), "key expires");
+}
+
+static void
+print_lease (const struct json *status)
+{
+  const char *until = json_get_string (status, "lease_until");
+  double left_s = 0, bound_s;
+  bool has_left = json_get_number (status, "lease_left_s", &left_s) == 0;
+
+  if (until && has_left)
+    print_fact ("lease until", "%s (%.0f s left)", until, left_s);
+  else if (until)
+    print_fact ("lease until", "%s", until);
+  if (json_get_number (status, "fence_bound_s", &bound_s) == 0)
+    print_fact ("fence bound", "%g s", bound_s);
+}
+
+static void
+print_fences (const struct json *status)
+{
+  uint64_t fences, wipe_us;
+
+  if (get_number (status, "fences", &fences) && fences > 0)
+    print_fact ("fenced", "%" PRIu64 " times", fences);
+  if (get_number (status, "last_wipe_us", &wipe_us) && wipe_us > 0)
+    print_fact ("last wipe", "%" PRIu64 " us", wipe_us);
+}
+
+/* In one line, as they would be given. */
+static void
+print_parameters (const struct json *status)
+{
+  const struct json *parameters = json_get (status, "parameters"), *value;
+  CLEANUP_FREE char *line = NULL;
+  CLEANUP_FCLOSE FILE *f = NULL;
+  size_t size = 0;
+
+  if (json_size (parameters) == 0 || !(f = open_memstream (&line, &size)))
+    return;
+  for (size_t i = 0; (value = json_at (parameters, i)) != NULL; i++) {
+    CLEANUP_FREE char *other = json_string_value (value) ? NULL : json_print (value, false);
+
+    fprintf (f, "%s%s=%s", i > 0 ? " " : "", json_name (value),
+             other                       ? other
+             : json_string_value (value) ? json_string_value (value)
+                                         : "?");
+  }
+  if (fflush (f) == 0)
+    print_fact ("parameters", "%s", line);
 }
 
 static void
@@ -105,6 +192,7 @@ static void
 print_engine (const struct json *status)
 {
   const char *engine = json_get_string (status, "engine");
+  const char *note = json_get_string (status, "engine_note");
   const char *crypto = json_get_string (status, "crypto");
   const char *cache = json_get_string (status, "cache");
   bool read_only;
@@ -113,6 +201,8 @@ print_engine (const struct json *status)
     read_only = false;
   print_fact ("engine", "%s, crypto %s, cache %s%s", engine ? engine : "?", crypto ? crypto : "?",
               cache ? cache : "?", read_only ? ", read-only" : "");
+  if (note)
+    print_fact ("", "%s", note);
 }
 
 static void
@@ -132,23 +222,17 @@ print_processes (const struct json *status)
 void
 status_print (const struct json *status)
 {
-  double bound_s;
-
-  print_text (json_get (status, "volume"), "volume");
-  print_text (json_get (status, "label"), "label");
+  status_print_state (status);
   print_text (json_get (status, "path"), "path");
   print_bytes (status, "size_bytes", "size");
-  print_state (status);
-  print_text (json_get (status, "reason"), "reason");
-  print_text (json_get (status, "detail"), "detail");
-  print_text (json_get (status, "key"), "key");
+  print_key (status);
   print_text (json_get (status, "last_check"), "last check");
   print_text (json_get (status, "next_check"), "next check");
-  print_text (json_get (status, "lease_until"), "lease until");
-  if (json_get_number (status, "fence_bound_s", &bound_s) == 0)
-    print_fact ("fence bound", "%g s", bound_s);
+  print_lease (status);
   print_checks (status);
+  print_fences (status);
   print_io (status);
   print_engine (status);
+  print_parameters (status);
   print_processes (status);
 }

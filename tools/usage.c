@@ -154,7 +154,7 @@ kind_name (enum value_kind kind)
       [VALUE_TEXT] = "text",           [VALUE_FILE] = "file",
       [VALUE_VOLUME] = "volume",       [VALUE_KEY] = "key",
       [VALUE_CHOICE] = "choice",       [VALUE_COMMAND] = "command",
-      [VALUE_PARAMETER] = "parameter",
+      [VALUE_PARAMETER] = "parameter", [VALUE_KEY_OR_VOLUME] = "key-or-volume",
   };
 
   return (size_t)kind < ARRAY_SIZE (names) ? names[kind] : "text";

@@ -45,10 +45,10 @@ param rotationDays int = 365
 @description('Addresses (CIDR) that may reach the vault; empty: all networks.')
 param allowedAddresses array = []
 
-// Built-in roles: https://learn.microsoft.com/azure/role-based-access-control/built-in-roles/security
+// The built-in role: https://learn.microsoft.com/azure/role-based-access-control/built-in-roles/security
 var encryptionUser = 'e147488a-f6f5-4113-8e2d-b22465e65bf6' // Key Vault Crypto Service Encryption User
-var cryptoUser = '12338af0-0e69-4776-bea7-57ae8d297424' // Key Vault Crypto User
-var creator = empty(creatorPrincipalId) ? principalId : creatorPrincipalId
+// It is the least of the built-in roles that unwraps (it wraps, too): `keyfence policy` prints a role
+// for running that does nothing else.
 
 resource vault 'Microsoft.KeyVault/vaults@2023-07-01' = {
   name: vaultName
@@ -113,12 +113,12 @@ resource running 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-resource creating 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(key.id, creator, cryptoUser)
+resource creating 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(creatorPrincipalId) && creatorPrincipalId != principalId) {
+  name: guid(key.id, creatorPrincipalId, encryptionUser)
   scope: key
   properties: {
-    principalId: creator
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', cryptoUser)
+    principalId: creatorPrincipalId
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', encryptionUser)
   }
 }
 

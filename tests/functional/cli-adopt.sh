@@ -5,7 +5,7 @@ require jq cryptsetup
 
 make_kek "$dir/kek"
 cd "$dir"
-printf 'secret' >passphrase
+printf 'kfPlanted secret' >passphrase
 chmod 600 passphrase
 random_file volume.key 64
 chmod 600 volume.key
@@ -64,7 +64,7 @@ refused 2 'short.key has less than the 64 bytes' --key "$key" --volume-key-file 
 cat volume.key short.key >long.key
 refused 2 'long.key has more than the 64 bytes' --key "$key" --volume-key-file long.key
 refused 1 'nothing: No such file' --key "$key" --volume-key-file nothing
-refused 3 'missing' --key "file://$dir/missing" --volume-key-file volume.key
+refused 1 'missing' --key "file://$dir/missing" --volume-key-file volume.key
 expect_fail 1 'nothing does not exist' keyfence adopt nothing --key "$key" --volume-key-file volume.key
 truncate -s 2M zeros
 expect_fail 1 '' keyfence adopt zeros --key "$key" --volume-key-file volume.key

@@ -36,11 +36,11 @@ keyfence create full.img --size 8M --key "$key" --preallocate >output
 
 # The recovery passphrase is the file without one newline at its end, and opens the volume
 # (- is standard input).
-printf 'correct horse\n\n' >passphrase
+printf 'kfPlanted horse\n\n' >passphrase
 chmod 600 passphrase
 keyfence create recover.img --size 1M --key "$key" --recovery-passphrase-file - <passphrase >output 2>&1
 ! grep -q warning output || fail "a warning without a reason: $(cat output)"
-printf 'correct horse\n' >exact
+printf 'kfPlanted horse\n' >exact
 cryptsetup open --test-passphrase --key-file exact recover.img || fail "the passphrase does not open it"
 assert_json "$(keyfence inspect --json recover.img)" '.passphrases == 1'
 
@@ -77,7 +77,7 @@ mkfifo fifo
 expect_fail 2 'neither a regular file nor a block device' keyfence create fifo --size 1M --key "$key"
 
 # A key that can't be used is refused; with --force, what was there is still there.
-refused 3 'missing' --key "file://$dir/missing" --size 1M
+refused 1 'missing' --key "file://$dir/missing" --size 1M
 refused 2 '' --key "http://example.com/" --size 1M
 refused 2 '' --key "file://relative" --size 1M
 (umask 077 && head -c 31 /dev/urandom >short)
@@ -85,7 +85,7 @@ refused 3 '32' --key "file://$dir/short" --size 1M
 cp kek open && chmod 644 open
 refused 3 'mode|chmod' --key "file://$dir/open" --size 1M
 cp disk.img before
-expect_fail 3 'missing' keyfence create disk.img --force --size 1M --key "file://$dir/missing"
+expect_fail 1 'missing' keyfence create disk.img --force --size 1M --key "file://$dir/missing"
 assert_same disk.img before
 
 # A file that exists is overwritten with --force only; it is said what it holds.

@@ -46,7 +46,7 @@ expect_fail 1 'nothing does not exist' keyfence inspect nothing
 expect_fail 2 'neither a regular file nor a block device' keyfence inspect .
 
 # A LUKS2 volume without a wrap is told how to get one.
-printf 'secret' >passphrase
+printf 'kfPlanted secret' >passphrase
 truncate -s 20M plain.img
 cryptsetup luksFormat --type luks2 --batch-mode --pbkdf pbkdf2 --pbkdf-force-iterations 1000 \
   --key-size 512 --key-file passphrase plain.img

@@ -10,7 +10,7 @@ random_file plain 4M
 start_server "$dir/disk.img"
 nbdcopy plain "$uri"
 stop_server
-printf 'for later' >passphrase
+printf 'kfPlanted for later' >passphrase
 
 # The commands of the page, in order, but those that need the device mapper.
 sed -n '/^=head1 OPENING/,/^=head1 SEE/ { /^ /p }' "$here/../../docs/keyfence-volume.pod" |

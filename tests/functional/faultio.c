@@ -1,11 +1,12 @@
 /* faultio.c owns a backing store that fails on command: an LD_PRELOAD library between nbdkit and
- * libc.
+ * libc (and, in faultio-uring.c, liburing).
  *
  * KEYFENCE_FAULT_FILE: the one file whose I/O is touched.
  * KEYFENCE_FAULT_RULE: a file with one line, looked at before each call, "OP WHAT SKIP COUNT":
- *   OP    read, write, sync (fsync and fdatasync) or alloc (fallocate)
- *   WHAT  an error (EIO, ENOSPC, EINTR, EAGAIN, EOPNOTSUPP), or short=BYTES: no more than that is
- * done SKIP  calls to let pass first;  COUNT  calls to hit after that A changed rule (renamed into
+ *   OP    read, write, sync (fsync and fdatasync), alloc (fallocate), or any
+ *   WHAT  an error (EIO, ENOSPC, EINTR, EAGAIN, EOPNOTSUPP), short=BYTES: no more than that is
+ * done, or hang: it is done when there is no rule any more; SKIP  calls to let pass first;  COUNT
+ * calls to hit after that.  A changed rule (renamed into
  * place) starts counting anew.  No file: no faults.  Each hit adds a line to
  * KEYFENCE_FAULT_RULE.hits. KEYFENCE_FAULT_UNDO: a file in which the old contents of what is
  * written are kept until they are made durable; after a kill -9, `undo` (undo.c) puts them back:
@@ -28,6 +29,7 @@
 #include <unistd.h>
 
 #include "common/checked.h"
+#include "faultio.h"
 #include "undo.h"
 
 #define PUBLIC __attribute__ ((visibility ("default")))
@@ -87,8 +89,8 @@ start (void)
     map_undo (getenv ("KEYFENCE_FAULT_UNDO"));
 }
 
-static bool
-is_watched (int fd)
+bool
+fault_is_watched (int fd)
 {
   struct stat s;
 
@@ -143,23 +145,27 @@ hit (const char *op, int *ret_errnum, size_t *ret_limit)
     int errnum;
   } errors[] = {{"EIO", EIO},       {"ENOSPC", ENOSPC},         {"EINTR", EINTR},
                 {"EAGAIN", EAGAIN}, {"EOPNOTSUPP", EOPNOTSUPP}, {"EDQUOT", EDQUOT}};
-  bool is_hit = false;
+  bool is_hit = false, hangs = false;
 
   pthread_mutex_lock (&rule_lock);
   read_rule ();
-  if (rule.count > 0 && strcmp (rule.op, op) == 0 && rule.skip-- <= 0) {
+  if (rule.count > 0 && (strcmp (rule.op, op) == 0 || strcmp (rule.op, "any") == 0)
+      && rule.skip-- <= 0) {
     rule.count--;
     is_hit = true;
     *ret_errnum = 0;
     for (size_t i = 0; i < ARRAY_SIZE (errors); i++)
       if (strcmp (rule.what, errors[i].name) == 0)
         *ret_errnum = errors[i].errnum;
-    if (*ret_errnum == 0 && sscanf (rule.what, "short=%zu", ret_limit) != 1)
+    hangs = strcmp (rule.what, "hang") == 0;
+    if (*ret_errnum == 0 && !hangs && sscanf (rule.what, "short=%zu", ret_limit) != 1)
       abort ();
     note_hit ();
   }
   pthread_mutex_unlock (&rule_lock);
-  return is_hit;
+  while (hangs && access (rule_path, F_OK) == 0)
+    usleep (5000);
+  return is_hit && !hangs;
 }
 
 /* ---- taking back ----------------------------------------------------------------------------- */
@@ -203,14 +209,14 @@ iov_bytes (const struct iovec *iov, int count)
   return n;
 }
 
-static ssize_t
-do_read (int fd, const struct iovec *iov, int count, off_t offset, int flags)
+ssize_t
+fault_read (int fd, const struct iovec *iov, int count, off_t offset, int flags)
 {
   struct iovec first = count > 0 ? iov[0] : (struct iovec){0};
   int errnum;
   size_t limit;
 
-  if (!is_watched (fd) || !hit ("read", &errnum, &limit))
+  if (!fault_is_watched (fd) || !hit ("read", &errnum, &limit))
     return real.preadv2 (fd, iov, count, offset, flags);
   if (errnum != 0) {
     errno = errnum;
@@ -237,14 +243,14 @@ write_and_keep (int fd, const struct iovec *iov, int count, off_t offset, int fl
   return n;
 }
 
-static ssize_t
-do_write (int fd, const struct iovec *iov, int count, off_t offset, int flags)
+ssize_t
+fault_write (int fd, const struct iovec *iov, int count, off_t offset, int flags)
 {
   struct iovec first = count > 0 ? iov[0] : (struct iovec){0};
   int errnum;
   size_t limit;
 
-  if (!is_watched (fd))
+  if (!fault_is_watched (fd))
     return real.pwritev2 (fd, iov, count, offset, flags);
   if (!hit ("write", &errnum, &limit))
     return write_and_keep (fd, iov, count, offset, flags);
@@ -262,7 +268,7 @@ do_sync (int fd, int (*sync) (int))
   int errnum, r;
   size_t limit;
 
-  if (!is_watched (fd))
+  if (!fault_is_watched (fd))
     return sync (fd);
   if (hit ("sync", &errnum, &limit)) {
     errno = errnum;
@@ -279,13 +285,13 @@ do_sync (int fd, int (*sync) (int))
 PUBLIC ssize_t
 preadv2 (int fd, const struct iovec *iov, int count, off_t offset, int flags)
 {
-  return do_read (fd, iov, count, offset, flags);
+  return fault_read (fd, iov, count, offset, flags);
 }
 
 PUBLIC ssize_t
 preadv (int fd, const struct iovec *iov, int count, off_t offset)
 {
-  return do_read (fd, iov, count, offset, 0);
+  return fault_read (fd, iov, count, offset, 0);
 }
 
 PUBLIC ssize_t
@@ -293,19 +299,19 @@ pread (int fd, void *buf, size_t size, off_t offset)
 {
   struct iovec iov = {buf, size};
 
-  return do_read (fd, &iov, 1, offset, 0);
+  return fault_read (fd, &iov, 1, offset, 0);
 }
 
 PUBLIC ssize_t
 pwritev2 (int fd, const struct iovec *iov, int count, off_t offset, int flags)
 {
-  return do_write (fd, iov, count, offset, flags);
+  return fault_write (fd, iov, count, offset, flags);
 }
 
 PUBLIC ssize_t
 pwritev (int fd, const struct iovec *iov, int count, off_t offset)
 {
-  return do_write (fd, iov, count, offset, 0);
+  return fault_write (fd, iov, count, offset, 0);
 }
 
 PUBLIC ssize_t
@@ -313,7 +319,7 @@ pwrite (int fd, const void *buf, size_t size, off_t offset)
 {
   struct iovec iov = {(void *)(uintptr_t)buf, size};
 
-  return do_write (fd, &iov, 1, offset, 0);
+  return fault_write (fd, &iov, 1, offset, 0);
 }
 
 PUBLIC int
@@ -334,7 +340,7 @@ fallocate (int fd, int mode, off_t offset, off_t size)
   int errnum;
   size_t limit;
 
-  if (is_watched (fd) && hit ("alloc", &errnum, &limit)) {
+  if (fault_is_watched (fd) && hit ("alloc", &errnum, &limit)) {
     errno = errnum;
     return -1;
   }

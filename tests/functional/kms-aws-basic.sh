@@ -95,9 +95,9 @@ unset AWS_USE_FIPS_ENDPOINT # a variable before a function may outlive it
 
 # ---- nothing secret is told ------------------------------------------------------------------------------
 real_secret=$AWS_SECRET_ACCESS_KEY
-AWS_SECRET_ACCESS_KEY=planted-wrong-secret
-expect_fail 1 'secret access key is wrong' keyfence check "$arn"
+AWS_SECRET_ACCESS_KEY=kfPlanted-wrong-secret
+expect_fail 1 'check the secret access key' keyfence check "$arn"
 for f in "$dir"/*.log "$dir/output"; do
-  assert_absent "$f" planted-wrong-secret
+  assert_absent "$f" kfPlanted-wrong-secret
   assert_absent "$f" "$real_secret"
 done

@@ -88,8 +88,8 @@ for state in PendingImport Unavailable; do
 done
 ctl key-state "$arn" Enabled >/dev/null
 checked 0 "$arn"
-checked 3 "${arn%:key/*}:key/00000000-0000-0000-0000-000000000000"
-line key fail NotFoundException 'deleted'
+checked 1 "${arn%:key/*}:key/00000000-0000-0000-0000-000000000000"
+line key fail NotFoundException 'check its name'
 
 # ---- what is in the way ----------------------------------------------------------------------------------
 ctl fault outage --op aws-kms >/dev/null
@@ -107,7 +107,7 @@ ctl clear >/dev/null
 (
   unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
   checked 1 "$arn"
-  line credentials fail 'no AWS credentials' .
+  line credentials fail 'no AWS credentials.*\(1\) AWS_ACCESS_KEY_ID.*\(6\) the instance' 'set up one'
 )
 (
   export AWS_CA_BUNDLE=/etc/hostname
@@ -122,7 +122,7 @@ me=arn:aws:iam::$account:role/disk
 ctl create-role disk --trust "arn:aws:iam::$account:root" >/dev/null
 ctl access-key role/disk --lifetime 1h >"$dir/role"
 keyfence policy "$arn" --principal "$me" >"$dir/policy"
-jq -e '.Statement | length == 3' "$dir/policy" >/dev/null || fail "$(cat "$dir/policy")"
+jq -e '.Statement | length == 4' "$dir/policy" >/dev/null || fail "$(cat "$dir/policy")"
 
 # with_policy JSON COMMAND...: as the role, which has no rights but those of the key's policy.
 with_policy ()
@@ -171,7 +171,11 @@ with_policy "$(only KeyfenceRun "$dir/bound")" outcome 'denied access_denied' ch
 # shellcheck disable=SC2016  # for eval
 with_policy "$(only KeyfenceRun)" eval 'checked 3 "$arn"; line state warn "may not look" "kms:DescribeKey"; line "right to wrap" fail AccessDenied "keyfence policy"'
 
-expect_fail 2 'no principal' keyfence policy "$arn" --principal 'a"b'
+for principal in 'a"b' '*' disk "arn:aws-cn:iam::$account:role/disk" "arn:aws:iam::$account:role/" "arn:aws:iam::$account:role/*" \
+  "arn:aws:iam::123:role/disk" "arn:aws:s3::$account:role/disk"; do
+  expect_fail 2 'no principal' keyfence policy "$arn" --principal "$principal"
+done
+keyfence policy "$arn" --principal "arn:aws:sts::$account:assumed-role/disk/i-0123" >/dev/null || fail "a session is no principal"
 expect_fail 2 'no volume' keyfence policy "$arn" --volume nonsense
 expect_fail 2 'no policies' keyfence policy "file://$dir/kek"
 expect_fail 2 'KEY is missing' keyfence policy

@@ -80,9 +80,9 @@ ctl clear >/dev/null
 AZURE_AUTHORITY_HOST='' expect_fail any "not the name of a key" keyfence create --size 16M --key https://evil.example:1/keys/k "$dir/no"
 
 # ---- nothing secret is told ------------------------------------------------------------------------------
-AZURE_CLIENT_SECRET=planted-wrong-secret expect_fail any "AADSTS7000215" keyfence check "$key"
+AZURE_CLIENT_SECRET=kfPlanted-wrong-secret expect_fail any "AADSTS7000215" keyfence check "$key"
 for f in "$dir"/*.log "$dir/output"; do
-  assert_absent "$f" planted-wrong-secret
+  assert_absent "$f" kfPlanted-wrong-secret
   assert_absent "$f" "$AZURE_CLIENT_SECRET"
   assert_absent "$f" eyJ
 done

@@ -9,6 +9,9 @@
  *   wrap KEY FILE        the same for a volume key that is there (64 bytes, all 07)
  *   check FILE           the probe of that wrap
  *   unwrap FILE          its volume key, which must be the one of generate or wrap
+ *   check-fresh FILE, unwrap-fresh FILE
+ *                        the same with credentials fetched anew
+ *   expiry FILE          TEXT is when its key expires, as Unix time; 0: never
  *   show FILE            TEXT is "KEY VERSION ALGORITHM BASE64", the wrap itself
  *   open KEY VERSION ALGORITHM BASE64
  *                        somebody else's wrap of 64 bytes; TEXT is their SHA-256
@@ -84,14 +87,16 @@ make (const struct session *s, bool generate, const char *key, const char *path,
 }
 
 static int
-unwrap (const struct session *s, const char *path, struct kms_outcome *outcome)
+unwrap (const struct session *s, bool fresh, const char *path, struct kms_outcome *outcome)
 {
   static struct stored stored;
   CLEANUP_SECRET struct secret volume_key = {0};
   uint8_t digest[32];
 
   load (path, &stored);
-  if (kms_client_unwrap (s->client, &stored.wrap, VOLUME, s->timeout_ms, &volume_key, outcome) < 0)
+  if (kms_client_unwrap (s->client, &stored.wrap, VOLUME, fresh, s->timeout_ms, &volume_key,
+                         outcome)
+      < 0)
     return -1;
   if (secret_sha256 (&volume_key, digest) < 0)
     exit (2);
@@ -101,12 +106,24 @@ unwrap (const struct session *s, const char *path, struct kms_outcome *outcome)
 }
 
 static int
-check (const struct session *s, const char *path, struct kms_outcome *outcome)
+check (const struct session *s, bool fresh, const char *path, struct kms_outcome *outcome)
 {
   static struct stored stored;
 
   load (path, &stored);
-  return kms_client_check (s->client, &stored.wrap, VOLUME, s->timeout_ms, outcome);
+  return kms_client_check (s->client, &stored.wrap, VOLUME, fresh, s->timeout_ms, outcome);
+}
+
+static int
+expiry (const struct session *s, const char *path, struct kms_outcome *outcome)
+{
+  static struct stored stored;
+  int64_t expires_s;
+
+  load (path, &stored);
+  if (kms_client_expiry (s->client, &stored.wrap, VOLUME, s->timeout_ms, &expires_s, outcome) < 0)
+    return -1;
+  return kms_outcome_set (outcome, KMS_OK, "", "%lld", (long long)expires_s);
 }
 
 static void
@@ -142,7 +159,7 @@ open_foreign (const struct session *s, const char *line, struct kms_outcome *out
     exit (2);
   if (strcmp (wrap.key_version, "-") == 0)
     wrap.key_version[0] = '\0';
-  if (kms_client_unwrap (s->client, &wrap, VOLUME, s->timeout_ms, &volume_key, outcome) < 0)
+  if (kms_client_unwrap (s->client, &wrap, VOLUME, false, s->timeout_ms, &volume_key, outcome) < 0)
     return -1;
   if (secret_sha256 (&volume_key, digest) < 0)
     exit (2);
@@ -166,9 +183,15 @@ run (const struct session *s, const char *line)
   if (strcmp (command, "open") == 0)
     (void)!open_foreign (s, line, &outcome);
   else if (strcmp (command, "check") == 0)
-    (void)!check (s, first, &outcome);
+    (void)!check (s, false, first, &outcome);
+  else if (strcmp (command, "check-fresh") == 0)
+    (void)!check (s, true, first, &outcome);
   else if (strcmp (command, "unwrap") == 0)
-    (void)!unwrap (s, first, &outcome);
+    (void)!unwrap (s, false, first, &outcome);
+  else if (strcmp (command, "unwrap-fresh") == 0)
+    (void)!unwrap (s, true, first, &outcome);
+  else if (strcmp (command, "expiry") == 0)
+    (void)!expiry (s, first, &outcome);
   else
     (void)!make (s, strcmp (command, "generate") == 0, first, second, &outcome);
   printf ("%s %s %u %s %s\n", kms_class_name (outcome.class),

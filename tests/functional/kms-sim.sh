@@ -99,6 +99,16 @@ expect_failure 2 'give an ARN' "$sim" ctl disable
 expect_failure 2 'give an ARN' "$sim" ctl disable arn:aws:kms:us-east-1:111122223333:key/none
 expect_failure 2 'give an ARN' "$sim" ctl enable https://demo.vault.localhost:1/keys/none
 expect_failure 2 'is no source of credentials' "$sim" demo-env --aws what
+expect_failure 2 "no operation is called 'Decript'; there are" "$sim" ctl fault deny --op Decript
+grep -qE '^  aws-kms: .* Decrypt ' "$dir/output" || fail "it does not say which operations there are: $(cat "$dir/output")"
+grep -qE '^  azure-vault: .* UnwrapKey ' "$dir/output" || fail "no operations of Key Vault: $(cat "$dir/output")"
+[ "$("$sim" ctl faults | jq length)" = 0 ] || fail "a fault on nothing was switched on"
+for operation in all aws azure aws-kms azure-entra decrypt UnwrapKey token AssumeRole GetCredentials imds-token; do
+  "$sim" ctl fault deny --op "$operation"
+done
+[ "$("$sim" ctl faults | jq length)" = 11 ] || fail "faults that are known were refused"
+"$sim" ctl clear
+expect_failure 2 'Invalid kty value: oct-HSM' "$sim" ctl create-key azure oct --kty oct-HSM
 expect_failure 1 'no keyfence-kms-sim runs on' "$sim" ctl --dir "$dir/other" faults
 mkdir -m 777 "$dir/shared"
 chmod 777 "$dir/shared"

@@ -16,7 +16,9 @@
 #   KEYFENCE_PRELOAD  a sanitizer's runtime, for plugins that are loaded into a plain nbdkit
 #   KEYFENCE_WRAPPER  a command before nbdkit, as "valgrind --error-exitcode=99"
 #   KEYFENCE_PATIENCE how many times longer than usual to wait (1)
+#   KEYFENCE_ENGINE   the engine of servers that are not told another one
 #   KEYFENCE_KEEP     1: don't remove the private folder
+#   KEYFENCE_LOGS     a folder that keeps what was logged and said, for scripts/leaks
 #
 # What a test may use: $dir (its private folder), $kek and $key (the KEK's file and URI, after
 # make_kek or make_volume), $uri (of the last server started), $log (its log), $control (its control
@@ -55,6 +57,22 @@ at_exit ()
   cleanup_commands+=("$1")
 }
 
+# Logs, what commands said (output), and what servers left beside their sockets; never where secrets are
+# at home (keys, the simulator's state but for its log).
+keep_logs ()
+{
+  local folder f
+
+  [ -n "${KEYFENCE_LOGS:-}" ] || return 0
+  folder=$(mktemp -d "$KEYFENCE_LOGS/${0##*/}.XXXXXX") || return 0
+  find "$dir" -maxdepth 3 -type f -size -16M \
+    \( -name '*.log' -o -name output -o -name requests.jsonl -o -name 'audit*' -o -path "$KEYFENCE_RUNDIR/*" \) -print0 |
+    while IFS= read -r -d '' f; do
+      f=${f#"$dir/"}
+      cp -- "$dir/$f" "$folder/${f//\//_}"
+    done
+}
+
 # keyfence_test_end is the one exit trap: servers die, what was registered is undone, logs of a
 # failed test are shown, the folder goes.
 keyfence_test_end ()
@@ -76,6 +94,7 @@ keyfence_test_end ()
     done
     printf 'FAILED: %s (exit status %d)\n' "${0##*/}" "$status" >&2
   fi
+  keep_logs
   if [ "${KEYFENCE_KEEP:-0}" = 1 ]; then
     printf 'kept: %s\n' "$dir" >&2
   else
@@ -146,13 +165,13 @@ keyfence ()
   fi
 }
 
-# make_kek [FILE]: a new KEK; sets $kek and $key.
+# make_kek [FILE]: a new KEK; sets $kek and $key.  It begins as all secrets of the tests do (scripts/leaks).
 # shellcheck disable=SC2120
 make_kek ()
 {
   kek=${1:-$dir/kek}
   key=file://$kek
-  (umask 077 && rm -f "$kek" && head -c 32 /dev/urandom >"$kek")
+  (umask 077 && rm -f "$kek" && { printf kfPlanted; head -c 23 /dev/urandom; } >"$kek")
 }
 
 # make_volume FILE SIZE [arguments of create...]: a volume under $key (a new KEK unless there is one).
@@ -216,7 +235,8 @@ start_named ()
   rm -f "$dir/$name.pid" "$dir/$name.nbd"
   # shellcheck disable=SC2086  # the wrapper is a command with its arguments
   env ${preload:+"LD_PRELOAD=$preload"} "${server_env[@]}" ${KEYFENCE_WRAPPER:-} "$NBDKIT" -f \
-    -P "$dir/$name.pid" -U "$dir/$name.nbd" "${nbdkit_options[@]}" "$plugin" "$volume" "$@" \
+    -P "$dir/$name.pid" -U "$dir/$name.nbd" "${nbdkit_options[@]}" "$plugin" "$volume" \
+    ${KEYFENCE_ENGINE:+"engine=$KEYFENCE_ENGINE"} "$@" \
     >>"$dir/$name.log" 2>&1 </dev/null &
   pid=$!
   server_pids[$name]=$pid

@@ -3,6 +3,10 @@
  *   nbd-journal load URI JOURNAL SEED BLOCK_SIZE THREADS
  *     Writes all blocks, prints "ready", and goes on writing numbered contents, now and then with
  * FUA, now and then a flush, until the server goes away; then leaves in JOURNAL what it knows.
+ *   nbd-journal through URI JOURNAL SEED BLOCK_SIZE THREADS
+ *     The same until SIGTERM, with reads that must find what was written last, and on through every
+ * EIO of a server that is fenced now and then; what is left in JOURNAL is all that was
+ * acknowledged, since a server that lives has lost none of it.
  *   nbd-journal verify URI JOURNAL
  *     Each block must hold a content no older than the last that FUA or a flush made durable, and
  * no newer than the last that was sent.
@@ -14,10 +18,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <libnbd.h>
 
@@ -38,6 +44,9 @@ static struct block *blocks;
 static const char *uri;
 static unsigned thread_count;
 static uint64_t durable_acks;
+static bool goes_on; /* "through" */
+static volatile sig_atomic_t told_to_stop;
+static _Atomic uint64_t refused, done;
 
 /* Guards `acknowledged` and `durable` of all blocks, and durable_acks. */
 static pthread_mutex_t blocks_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -116,6 +125,47 @@ write_block (struct nbd_handle *nbd, uint64_t block, bool fua, uint8_t *buf)
   return 0;
 }
 
+/* A block of this thread's: what was acknowledged last, or something sent since that was refused.
+ */
+static int
+read_block (struct nbd_handle *nbd, uint64_t block, uint8_t *buf)
+{
+  const struct block *b = &blocks[block];
+
+  if (nbd_pread (nbd, buf, shape.block_bytes, block * shape.block_bytes, 0) < 0)
+    return -1;
+  for (uint64_t i = 0; i < shape.block_bytes / UNIT; i++) {
+    uint64_t pair[2];
+
+    memcpy (pair, buf + i * UNIT, UNIT);
+    if (pair[1] != mix (block, pair[0], i) || pair[0] > b->sent || pair[0] < b->acknowledged)
+      errx (1, "block %" PRIu64 " reads as write %" PRIu64 ", and %" PRIu64 " was acknowledged",
+            block, pair[0], b->acknowledged);
+  }
+  return 0;
+}
+
+/* Whether the load goes on after a request that failed. */
+static bool
+is_refusal (void)
+{
+  if (!goes_on || nbd_get_errno () != EIO)
+    return false;
+  refused++;
+  usleep (500);
+  return true;
+}
+
+static int
+one_request (struct nbd_handle *nbd, uint64_t block, int dice, uint8_t *buf)
+{
+  if (dice == 0)
+    return flush (nbd);
+  if (goes_on && dice > 9)
+    return read_block (nbd, block, buf);
+  return write_block (nbd, block, dice < 5, buf);
+}
+
 static void *
 load_thread (void *arg)
 {
@@ -126,12 +176,16 @@ load_thread (void *arg)
 
   if (!buf)
     err (1, "malloc");
-  while (r == 0) {
+  while (r == 0 && !told_to_stop) {
     uint64_t block = (uint64_t)rand_r (&seed) % (shape.count / thread_count) * thread_count + self;
-    int dice = rand_r (&seed) % 16;
 
-    r = dice == 0 ? flush (nbd) : write_block (nbd, block, dice < 5, buf);
+    r = one_request (nbd, block, rand_r (&seed) % 16, buf);
+    done += r == 0;
+    if (r < 0 && is_refusal ())
+      r = 0;
   }
+  if (goes_on && r < 0)
+    errx (1, "%s", nbd_get_error ());
   nbd_close (nbd);
   return NULL;
 }
@@ -173,8 +227,19 @@ load (const char *journal, unsigned seed)
   for (unsigned i = 0; i < thread_count; i++)
     pthread_join (threads[i], NULL);
   nbd_close (nbd);
+  for (uint64_t i = 0; goes_on && i < shape.count; i++)
+    blocks[i].durable = blocks[i].acknowledged;
   write_journal (journal);
   printf ("%" PRIu64 " durable writes and flushes\n", durable_acks);
+  if (goes_on)
+    printf ("%" PRIu64 " requests done, %" PRIu64 " refused\n", done, refused);
+}
+
+static void
+on_sigterm (int sig)
+{
+  (void)sig;
+  told_to_stop = 1;
 }
 
 /* ---- verify ---------------------------------------------------------------------------------- */
@@ -233,7 +298,9 @@ verify (const char *journal)
 int
 main (int argc, char **argv)
 {
-  if (argc == 7 && strcmp (argv[1], "load") == 0) {
+  if (argc == 7 && (strcmp (argv[1], "load") == 0 || strcmp (argv[1], "through") == 0)) {
+    goes_on = strcmp (argv[1], "through") == 0;
+    signal (SIGTERM, on_sigterm);
     uri = argv[2];
     shape.block_bytes = strtoull (argv[5], NULL, 0);
     thread_count = (unsigned)strtoul (argv[6], NULL, 0);
@@ -246,7 +313,9 @@ main (int argc, char **argv)
     verify (argv[3]);
   }
   else {
-    errx (2, "usage: nbd-journal load URI JOURNAL SEED BLOCK_SIZE THREADS | verify URI JOURNAL");
+    errx (
+        2,
+        "usage: nbd-journal load|through URI JOURNAL SEED BLOCK_SIZE THREADS | verify URI JOURNAL");
   }
   free (blocks);
   return 0;

@@ -39,8 +39,8 @@ with_credentials (void **state)
   snprintf (wrap.key, sizeof wrap.key, "%s", AWS_KEY);
   snprintf (wrap.algorithm, sizeof wrap.algorithm, "%s", AWS_SYMMETRIC);
   setenv ("AWS_ACCESS_KEY_ID", "AKID", 1);
-  setenv ("AWS_SECRET_ACCESS_KEY", "planted-secret", 1);
-  setenv ("AWS_SESSION_TOKEN", "planted-token", 1);
+  setenv ("AWS_SECRET_ACCESS_KEY", "kfPlanted-secret", 1);
+  setenv ("AWS_SESSION_TOKEN", "kfPlanted-token", 1);
   return 0;
 }
 
@@ -88,7 +88,7 @@ check_unwrap (int expected)
 
   assert_int_equal (kms_provider_aws.unwrap (&request, &wrap, &wrap.wrapped, 64, &key, &outcome),
                     expected);
-  assert_null (strstr (outcome.text, "planted"));
+  assert_null (strstr (outcome.text, "kfPlanted"));
   return outcome;
 }
 

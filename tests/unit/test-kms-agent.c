@@ -262,9 +262,9 @@ a_check_or_an_unwrap_that_hangs_is_an_outage_and_leaves_no_process (void **state
   client = new_client (TEST_AGENT);
   prctl (PR_SET_CHILD_SUBREAPER, 1); /* grandchildren that are left become ours */
   setenv ("LD_PRELOAD", TEST_BLOCK_PREAD, 1);
-  assert_int_equal (kms_client_check (client, &f->wrap, UUID, 300, &f->outcome), -1);
+  assert_int_equal (kms_client_check (client, &f->wrap, UUID, false, 300, &f->outcome), -1);
   assert_outcome (&f->outcome, KMS_OUTAGE, "agent_timeout");
-  while (kms_client_unwrap (client, &f->wrap, UUID, 300, &key, &f->outcome) < 0
+  while (kms_client_unwrap (client, &f->wrap, UUID, false, 300, &key, &f->outcome) < 0
          && strcmp (f->outcome.reason, "agent_backoff") == 0)
     usleep (10000);
   assert_outcome (&f->outcome, KMS_OUTAGE, "agent_timeout");

@@ -124,6 +124,25 @@ roles_are_had_one_by_another (void **state)
   assert_seen (1, "&DurationSeconds=900", seen[1].body);
 }
 
+/* The region comes with the key's name, and so from a disk. */
+static void
+a_web_identity_for_another_partition_is_sent_nowhere (void **state)
+{
+  char path[128];
+
+  (void)state;
+  write_file ("token", "planted-token\n");
+  snprintf (path, sizeof path, "%s/token", aws_home);
+  setenv ("AWS_WEB_IDENTITY_TOKEN_FILE", path, 1);
+  setenv ("AWS_ROLE_ARN", "arn:aws-cn:iam::111122223333:role/disk", 1);
+  must_fail (KMS_CONFIG, "other_partition", "arn:aws-cn:iam::111122223333:role/disk");
+  setenv ("AWS_ROLE_ARN", "arn:aws-us-gov:iam::111122223333:role/disk", 1);
+  must_fail (KMS_CONFIG, "other_partition", "eu-central-1");
+  setenv ("AWS_ROLE_ARN", ROLE, 1);
+  PLAY ({STS_URL, 200, ASSUMED ("AKIDWEB", "2099-01-01T00:00:00Z"), 0});
+  must_get ("AKIDWEB", "web identity");
+}
+
 static void
 a_profile_may_be_its_own_source (void **state)
 {
@@ -348,6 +367,7 @@ main (void)
       PLAYED_TEST (half_of_a_pair_in_the_environment_is_an_error),
       PLAYED_TEST (the_chosen_profile_is_used),
       PLAYED_TEST (roles_are_had_one_by_another),
+      PLAYED_TEST (a_web_identity_for_another_partition_is_sent_nowhere),
       PLAYED_TEST (a_profile_may_be_its_own_source),
       PLAYED_TEST (a_role_may_be_had_by_the_environment_or_the_instance),
       PLAYED_TEST (profiles_that_can_not_work_say_why),

@@ -24,7 +24,7 @@ a_volume_key_is_generated_bound_to_its_volume (void **state)
                                      "\"NumberOfBytes\":64}");
   assert_seen (0, "Content-Type: application/x-amz-json-1.1\n", seen[0].headers);
   assert_seen (0, "X-Amz-Target: TrentService.GenerateDataKey\n", seen[0].headers);
-  assert_seen (0, "X-Amz-Security-Token: planted-token\n", seen[0].headers);
+  assert_seen (0, "X-Amz-Security-Token: kfPlanted-token\n", seen[0].headers);
   assert_string_equal (seen[0].service, "kms");
   assert_string_equal (seen[0].region, "eu-central-1");
   assert_true (seen[0].keep);

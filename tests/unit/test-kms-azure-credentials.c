@@ -183,7 +183,7 @@ entras_refusals_say_what_is_wrong (void **state)
   (void)state;
   setenv ("AZURE_TENANT_ID", TENANT, 1);
   setenv ("AZURE_CLIENT_ID", CLIENT, 1);
-  setenv ("AZURE_CLIENT_SECRET", "planted-secret", 1);
+  setenv ("AZURE_CLIENT_SECRET", "kfPlanted-secret", 1);
   for (size_t i = 0; i < ARRAY_SIZE (cases); i++) {
     snprintf (body, sizeof body,
               "{\"error\":\"invalid_client\",\"error_description\":\"%s: x\\r\\nTrace\"}",
@@ -191,7 +191,7 @@ entras_refusals_say_what_is_wrong (void **state)
     PLAY ({TOKEN_URL, i % 2 ? 400 : 401, body});
     assert_int_equal (fetch (&outcome), -1);
     assert_outcome (&outcome, KMS_CREDENTIALS, cases[i].reason);
-    assert_null (strstr (outcome.text, "planted"));
+    assert_null (strstr (outcome.text, "kfPlanted"));
   }
 }
 
@@ -295,7 +295,7 @@ arc_sends_nothing_without_a_right_challenge (void **state)
   setenv ("IDENTITY_ENDPOINT", "http://localhost:40342/metadata/identity/oauth2/token", 1);
   setenv ("IMDS_ENDPOINT", "http://localhost:40342", 1);
   PLAY ({"http://localhost:40342/metadata/identity/oauth2/token?api-version=2020-06-01", 401, "",
-         "Basic realm=/etc/shadow"});
+         .www_authenticate = "Basic realm=/etc/shadow"});
   assert_int_equal (fetch (&outcome), -1);
   assert_outcome (&outcome, KMS_CREDENTIALS, "arc_challenge");
   PLAY ({"http://localhost:40342", 200, TOKEN});

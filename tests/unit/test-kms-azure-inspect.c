@@ -212,7 +212,11 @@ a_policy_has_the_commands_for_its_kind_of_service (void **state)
                                   "Encryption User\""));
   assert_non_null (strstr (vault, "--assignee-object-id " CLIENT));
   assert_non_null (strstr (vault, "--name myvault --query id --output tsv)/keys/kek"));
-  assert_non_null (strstr (vault, "--key-permissions get unwrapKey\n"));
+  assert_non_null (strstr (vault, "--key-permissions unwrapKey\n"));
+  assert_non_null (
+      strstr (vault, "\"DataActions\": [\"Microsoft.KeyVault/vaults/keys/unwrap/action\"],"));
+  assert_non_null (strstr (vault, "--role \"keyfence run\""));
+  assert_non_null (strstr (vault, "list-versions --vault-name myvault --name kek"));
   assert_null (strstr (vault, "az cloud set"));
   assert_non_null (strstr (hsm, "az cloud set --name AzureUSGovernment"));
   assert_non_null (
@@ -225,7 +229,17 @@ a_policy_has_the_commands_for_its_kind_of_service (void **state)
 static void
 nothing_that_a_shell_would_run_gets_into_a_policy (void **state)
 {
-  static const char *const bad[] = {"$(x)", "a;b", "a b", "'", "", "-x", "`x`", "a\nb"};
+  static const char *const bad[] = {"$(x)",
+                                    "a;b",
+                                    "a b",
+                                    "'",
+                                    "",
+                                    "-x",
+                                    "`x`",
+                                    "a\nb",
+                                    "someone@example.org",
+                                    "PRINCIPAL_OBJECT_ID",
+                                    "0123"};
 
   (void)state;
   for (size_t i = 0; i < ARRAY_SIZE (bad); i++)

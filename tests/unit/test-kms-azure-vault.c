@@ -55,7 +55,7 @@ the_first_request_goes_without_token_and_body (void **state)
 
   (void)state;
   use_client_secret ();
-  PLAY ({UNWRAP_URL, 401, "", CHALLENGE}, {TOKEN_URL, 200, TOKEN ("t1")},
+  PLAY ({UNWRAP_URL, 401, "", .www_authenticate = CHALLENGE}, {TOKEN_URL, 200, TOKEN ("t1")},
         {UNWRAP_URL, 200, UNWRAPPED});
   assert_int_equal (unwrap (&outcome), 0);
   assert_string_equal (seen[0].method, "POST");
@@ -78,7 +78,7 @@ once_the_vault_is_known_a_check_costs_one_request (void **state)
 
   (void)state;
   use_client_secret ();
-  PLAY ({UNWRAP_URL, 401, "", CHALLENGE}, {TOKEN_URL, 200, TOKEN ("t1")},
+  PLAY ({UNWRAP_URL, 401, "", .www_authenticate = CHALLENGE}, {TOKEN_URL, 200, TOKEN ("t1")},
         {UNWRAP_URL, 200, UNWRAPPED});
   assert_int_equal (unwrap (&outcome), 0);
   for (int i = 0; i < 10; i++) {
@@ -97,13 +97,14 @@ nothing_is_sent_to_a_vault_that_wants_a_token_for_something_else (void **state)
   (void)state;
   use_client_secret ();
   PLAY ({UNWRAP_URL, 401, "",
-         "Bearer authorization=\"https://login.microsoftonline.com/" TENANT "\", "
-         "resource=\"https://management.azure.com\""});
+         .www_authenticate =
+             "Bearer authorization=\"https://login.microsoftonline.com/" TENANT "\", "
+             "resource=\"https://management.azure.com\""});
   assert_int_equal (unwrap (&outcome), -1);
   assert_outcome (&outcome, KMS_CONFIG, "challenge_resource");
   PLAY ({UNWRAP_URL, 401, "",
-         "Bearer authorization=\"https://evil.example/" TENANT "\", "
-         "resource=\"https://vault.azure.net\""});
+         .www_authenticate = "Bearer authorization=\"https://evil.example/" TENANT "\", "
+                             "resource=\"https://vault.azure.net\""});
   assert_int_equal (unwrap (&outcome), -1);
   assert_outcome (&outcome, KMS_CONFIG, "challenge_authority");
 }
@@ -118,7 +119,7 @@ what_asks_for_nothing_is_no_vault (void **state)
   PLAY ({UNWRAP_URL, 200, UNWRAPPED});
   assert_int_equal (unwrap (&outcome), -1);
   assert_outcome (&outcome, KMS_OUTAGE, "unexpected_answer");
-  PLAY ({UNWRAP_URL, 401, "", "Basic realm=\"router\""});
+  PLAY ({UNWRAP_URL, 401, "", .www_authenticate = "Basic realm=\"router\""});
   assert_int_equal (unwrap (&outcome), -1);
   assert_outcome (&outcome, KMS_OUTAGE, "unexpected_answer");
 }
@@ -130,8 +131,8 @@ a_401_is_answered_once_with_a_new_token (void **state)
 
   (void)state;
   use_client_secret ();
-  PLAY ({UNWRAP_URL, 401, "", CHALLENGE}, {TOKEN_URL, 200, TOKEN ("t1")},
-        {UNWRAP_URL, 401, "", CHALLENGE}, {TOKEN_URL, 200, TOKEN ("t2")},
+  PLAY ({UNWRAP_URL, 401, "", .www_authenticate = CHALLENGE}, {TOKEN_URL, 200, TOKEN ("t1")},
+        {UNWRAP_URL, 401, "", .www_authenticate = CHALLENGE}, {TOKEN_URL, 200, TOKEN ("t2")},
         {UNWRAP_URL, 200, UNWRAPPED});
   assert_int_equal (unwrap (&outcome), 0);
   assert_string_equal (seen[4].authorization, "Bearer t2");
@@ -147,10 +148,11 @@ a_later_challenge_is_judged_as_the_first_was (void **state)
 
   (void)state;
   use_client_secret ();
-  PLAY ({UNWRAP_URL, 401, "", CHALLENGE}, {TOKEN_URL, 200, TOKEN ("t1")},
+  PLAY ({UNWRAP_URL, 401, "", .www_authenticate = CHALLENGE}, {TOKEN_URL, 200, TOKEN ("t1")},
         {UNWRAP_URL, 401, "",
-         "Bearer authorization=\"https://login.microsoftonline.com/" TENANT "\", "
-         "resource=\"https://graph.microsoft.com\""});
+         .www_authenticate =
+             "Bearer authorization=\"https://login.microsoftonline.com/" TENANT "\", "
+             "resource=\"https://graph.microsoft.com\""});
   assert_int_equal (unwrap (&outcome), -1);
   assert_outcome (&outcome, KMS_CONFIG, "challenge_resource");
 }
@@ -162,8 +164,8 @@ claims_that_a_vault_wants_are_asked_of_entra (void **state)
 
   (void)state;
   use_client_secret ();
-  PLAY ({UNWRAP_URL, 401, "", CHALLENGE}, {TOKEN_URL, 200, TOKEN ("t1")},
-        {UNWRAP_URL, 401, "", CLAIMS_CHALLENGE}, {TOKEN_URL, 200, TOKEN ("t2")},
+  PLAY ({UNWRAP_URL, 401, "", .www_authenticate = CHALLENGE}, {TOKEN_URL, 200, TOKEN ("t1")},
+        {UNWRAP_URL, 401, "", .www_authenticate = CLAIMS_CHALLENGE}, {TOKEN_URL, 200, TOKEN ("t2")},
         {UNWRAP_URL, 200, UNWRAPPED});
   assert_int_equal (unwrap (&outcome), 0);
   assert_non_null (strstr (seen[3].body,
@@ -178,13 +180,13 @@ busy_services_are_asked_again_as_they_wish (void **state)
 
   (void)state;
   use_client_secret ();
-  PLAY ({UNWRAP_URL, 503, "busy"}, {UNWRAP_URL, 401, "", CHALLENGE},
+  PLAY ({UNWRAP_URL, 503, "busy"}, {UNWRAP_URL, 401, "", .www_authenticate = CHALLENGE},
         {TOKEN_URL, 500, "{\"error\":\"server_error\"}"}, {TOKEN_URL, 200, TOKEN ("t1")},
-        {UNWRAP_URL, 429, "{\"error\":{\"code\":\"Throttled\"}}", NULL, 0, "2"},
+        {UNWRAP_URL, 429, "{\"error\":{\"code\":\"Throttled\"}}", .retry_after = "2"},
         {UNWRAP_URL, 0, .failure = HTTP_BROKEN}, {UNWRAP_URL, 200, UNWRAPPED});
   assert_int_equal (unwrap (&outcome), 0);
   assert_int_equal (waits, 4);
-  PLAY ({UNWRAP_URL, 429, "", NULL, 0, "60"});
+  PLAY ({UNWRAP_URL, 429, "", .retry_after = "60"});
   assert_int_equal (unwrap (&outcome), -1);
   assert_outcome (&outcome, KMS_OUTAGE, "throttled");
   assert_int_equal (last_at_least_ms, 60000);
@@ -197,7 +199,7 @@ a_denial_is_final_at_once (void **state)
 
   (void)state;
   use_client_secret ();
-  PLAY ({UNWRAP_URL, 401, "", CHALLENGE}, {TOKEN_URL, 200, TOKEN ("t1")},
+  PLAY ({UNWRAP_URL, 401, "", .www_authenticate = CHALLENGE}, {TOKEN_URL, 200, TOKEN ("t1")},
         {UNWRAP_URL, 403, DISABLED});
   assert_int_equal (unwrap (&outcome), -1);
   assert_outcome (&outcome, KMS_DENIED, "key_disabled");
@@ -212,7 +214,7 @@ a_denial_is_confirmed_with_a_new_token_but_not_for_ever (void **state)
 
   (void)state;
   use_client_secret ();
-  PLAY ({UNWRAP_URL, 401, "", CHALLENGE}, {TOKEN_URL, 200, TOKEN ("t1")},
+  PLAY ({UNWRAP_URL, 401, "", .www_authenticate = CHALLENGE}, {TOKEN_URL, 200, TOKEN ("t1")},
         {UNWRAP_URL, 200, UNWRAPPED});
   assert_int_equal (unwrap (&outcome), 0);
   fake_ms += 10 * 60 * 1000;
@@ -235,7 +237,7 @@ an_old_token_serves_until_it_expires_while_entra_is_down (void **state)
 
   (void)state;
   use_client_secret ();
-  PLAY ({UNWRAP_URL, 401, "", CHALLENGE}, {TOKEN_URL, 200, TOKEN ("t1")},
+  PLAY ({UNWRAP_URL, 401, "", .www_authenticate = CHALLENGE}, {TOKEN_URL, 200, TOKEN ("t1")},
         {UNWRAP_URL, 200, UNWRAPPED});
   assert_int_equal (unwrap (&outcome), 0);
   fake_ms += 56 * 60 * 1000;
@@ -270,7 +272,7 @@ an_answer_that_is_no_answer_is_an_outage (void **state)
 
   (void)state;
   use_client_secret ();
-  PLAY ({UNWRAP_URL, 401, "", CHALLENGE}, {TOKEN_URL, 200, TOKEN ("t1")},
+  PLAY ({UNWRAP_URL, 401, "", .www_authenticate = CHALLENGE}, {TOKEN_URL, 200, TOKEN ("t1")},
         {UNWRAP_URL, 200, UNWRAPPED});
   assert_int_equal (unwrap (&outcome), 0);
   for (size_t i = 0; i < ARRAY_SIZE (bodies); i++) {
@@ -311,7 +313,7 @@ a_wrap_is_pinned_to_the_version_that_made_it (void **state)
 
   (void)state;
   use_client_secret ();
-  PLAY ({KEY_URL, 401, "", CHALLENGE}, {TOKEN_URL, 200, TOKEN ("t1")},
+  PLAY ({KEY_URL, 401, "", .www_authenticate = CHALLENGE}, {TOKEN_URL, 200, TOKEN ("t1")},
         {KEY_URL, 200, FACTS ("RSA", "true")}, {WRAP_URL, 200, WRAPPED (VAULT_KEY "/" VERSION)});
   assert_int_equal (wrap (VAULT_KEY, &wrapped, &outcome), 0);
   assert_string_equal (wrapped.key, VAULT_KEY "/" VERSION);
@@ -329,7 +331,7 @@ aes_keys_wrap_with_their_own_algorithm_and_others_not_at_all (void **state)
 
   (void)state;
   use_client_secret ();
-  PLAY ({KEY_URL, 401, "", CHALLENGE}, {TOKEN_URL, 200, TOKEN ("t1")},
+  PLAY ({KEY_URL, 401, "", .www_authenticate = CHALLENGE}, {TOKEN_URL, 200, TOKEN ("t1")},
         {KEY_URL, 200, FACTS ("oct-HSM", "true")},
         {WRAP_URL, 200, WRAPPED (VAULT_KEY "/" VERSION)});
   assert_int_equal (wrap (VAULT_KEY, &wrapped, &outcome), 0);
@@ -347,7 +349,7 @@ the_right_to_read_a_key_is_not_needed_to_wrap (void **state)
 
   (void)state;
   use_client_secret ();
-  PLAY ({KEY_URL, 401, "", CHALLENGE}, {TOKEN_URL, 200, TOKEN ("t1")},
+  PLAY ({KEY_URL, 401, "", .www_authenticate = CHALLENGE}, {TOKEN_URL, 200, TOKEN ("t1")},
         {KEY_URL, 403,
          "{\"error\":{\"code\":\"Forbidden\",\"innererror\":{\"code\":"
          "\"ForbiddenByPolicy\"}}}"},
@@ -371,8 +373,8 @@ a_wrap_by_another_key_or_version_is_not_taken (void **state)
 
   (void)state;
   use_client_secret ();
-  PLAY ({VAULT_KEY "/" VERSION "?", 401, "", CHALLENGE}, {TOKEN_URL, 200, TOKEN ("t1")},
-        {VAULT_KEY "/" VERSION "?", 200, FACTS ("RSA", "true")},
+  PLAY ({VAULT_KEY "/" VERSION "?", 401, "", .www_authenticate = CHALLENGE},
+        {TOKEN_URL, 200, TOKEN ("t1")}, {VAULT_KEY "/" VERSION "?", 200, FACTS ("RSA", "true")},
         {VAULT_KEY "/" VERSION "/wrapkey", 200, WRAPPED (VAULT_KEY "/" VERSION)});
   assert_int_equal (wrap (VAULT_KEY "/" VERSION, &wrapped, &outcome), 0);
   for (size_t i = 0; i < ARRAY_SIZE (kids); i++) {
@@ -428,7 +430,8 @@ a_child_goes_on_with_its_parents_token (void **state)
 
   (void)state;
   use_client_secret ();
-  PLAY ({VAULT_KEY "/" VERSION "?", 401, "", CHALLENGE}, {TOKEN_URL, 200, TOKEN ("t1")});
+  PLAY ({VAULT_KEY "/" VERSION "?", 401, "", .www_authenticate = CHALLENGE},
+        {TOKEN_URL, 200, TOKEN ("t1")});
   assert_int_equal (kms_provider_azure.prepare (&request, &fd, &outcome), 0);
   pid = fork ();
   if (pid == 0)
@@ -449,7 +452,7 @@ a_child_without_its_parents_token_gets_its_own (void **state)
 
   (void)state;
   use_client_secret ();
-  PLAY ({UNWRAP_URL, 401, "", CHALLENGE}, {TOKEN_URL, 200, TOKEN ("t1")},
+  PLAY ({UNWRAP_URL, 401, "", .www_authenticate = CHALLENGE}, {TOKEN_URL, 200, TOKEN ("t1")},
         {UNWRAP_URL, 200, UNWRAPPED});
   assert_int_equal (unwrap (&outcome), 0);
   pid = fork ();

@@ -34,13 +34,15 @@ a_generated_key_is_unwrapped_checked_and_wrapped_again (void **state)
   assert_int_equal (
       kms_client_generate (client, f->uri, UUID, TIMEOUT_MS, &key, &wrap, &f->outcome), 0);
   assert_outcome (&f->outcome, KMS_OK, "");
-  assert_int_equal (kms_client_unwrap (client, &wrap, UUID, TIMEOUT_MS, &again, &f->outcome), 0);
+  assert_int_equal (kms_client_unwrap (client, &wrap, UUID, false, TIMEOUT_MS, &again, &f->outcome),
+                    0);
   assert_true (secret_equal (&key, &again));
-  assert_int_equal (kms_client_check (client, &wrap, UUID, TIMEOUT_MS, &f->outcome), 0);
+  assert_int_equal (kms_client_check (client, &wrap, UUID, false, TIMEOUT_MS, &f->outcome), 0);
   assert_int_equal (kms_client_wrap (client, f->uri, UUID, &key, TIMEOUT_MS, &rewrap, &f->outcome),
                     0);
   assert_memory_equal (rewrap.wrapped.bytes, wrap.wrapped.bytes, wrap.wrapped.size);
-  assert_int_equal (kms_client_unwrap (client, &rewrap, UUID, TIMEOUT_MS, &third, &f->outcome), 0);
+  assert_int_equal (
+      kms_client_unwrap (client, &rewrap, UUID, false, TIMEOUT_MS, &third, &f->outcome), 0);
   assert_true (secret_equal (&key, &third));
 }
 
@@ -53,11 +55,12 @@ the_owners_no_arrives_with_its_reason_and_the_agent_stays (void **state)
   pid_t pid;
 
   unlink (f->path);
-  assert_int_equal (kms_client_unwrap (client, &f->wrap, UUID, TIMEOUT_MS, &key, &f->outcome), -1);
+  assert_int_equal (
+      kms_client_unwrap (client, &f->wrap, UUID, false, TIMEOUT_MS, &key, &f->outcome), -1);
   assert_outcome (&f->outcome, KMS_DENIED, "not_found");
   assert_null (key.bytes);
   pid = kms_client_pid (client);
-  assert_int_equal (kms_client_check (client, &f->wrap, UUID, TIMEOUT_MS, &f->outcome), -1);
+  assert_int_equal (kms_client_check (client, &f->wrap, UUID, false, TIMEOUT_MS, &f->outcome), -1);
   assert_outcome (&f->outcome, KMS_DENIED, "not_found");
   assert_int_equal (kms_client_pid (client), pid);
 }
@@ -67,13 +70,14 @@ a_report_arrives_whole_also_when_lines_of_it_fail (void **state)
 {
   struct fixture *f = *state;
   CLEANUP_KMS_CLIENT struct kms_client *client = new_client (TEST_AGENT);
+  struct kms_inspection what = {.key = f->uri};
   struct kms_report report;
 
-  assert_int_equal (kms_client_inspect (client, f->uri, NULL, TIMEOUT_MS, &report, &f->outcome), 0);
+  assert_int_equal (kms_client_inspect (client, &what, TIMEOUT_MS, &report, &f->outcome), 0);
   assert_int_equal (report.count, 8);
   chmod (f->path, 0644);
-  assert_int_equal (
-      kms_client_inspect (client, f->uri, "eu-west-1", TIMEOUT_MS, &report, &f->outcome), 0);
+  what.region = "eu-west-1";
+  assert_int_equal (kms_client_inspect (client, &what, TIMEOUT_MS, &report, &f->outcome), 0);
   assert_int_equal (report.count, 6);
 }
 
@@ -86,13 +90,16 @@ a_name_that_is_no_key_is_a_mistake_of_the_caller (void **state)
   char longest[WRAP_KEY_MAX + 1] = "";
   struct error err = {0};
 
-  assert_int_equal (kms_client_inspect (client, "kek", NULL, TIMEOUT_MS, &report, &f->outcome), -1);
+  assert_int_equal (kms_client_inspect (client, &(struct kms_inspection){.key = "kek"}, TIMEOUT_MS,
+                                        &report, &f->outcome),
+                    -1);
   assert_outcome (&f->outcome, KMS_CONFIG, "bad_key_name");
   assert_int_equal (kms_outcome_error (&f->outcome, &err), -1);
   assert_int_equal (err.class, ERROR_USAGE);
   for (size_t i = 0; i < WRAP_KEY_MAX; i++)
     longest[i] = 'a';
-  assert_int_equal (kms_client_inspect (client, longest, NULL, TIMEOUT_MS, &report, &f->outcome),
+  assert_int_equal (kms_client_inspect (client, &(struct kms_inspection){.key = longest},
+                                        TIMEOUT_MS, &report, &f->outcome),
                     -1);
   assert_outcome (&f->outcome, KMS_CONFIG, "bad_request");
 }
@@ -111,29 +118,35 @@ an_agent_killed_while_idle_is_started_again_by_the_next_call (void **state)
   usleep ((AGENT_BACKOFF_MIN_MS + 10) * 1000); /* so that it does not count as started just now */
   kill (pid, SIGKILL);
   waitid (P_PID, (id_t)pid, &(siginfo_t){0}, WEXITED | WNOWAIT);
-  assert_int_equal (kms_client_unwrap (client, &f->wrap, UUID, TIMEOUT_MS, &key, &f->outcome), 0);
+  assert_int_equal (
+      kms_client_unwrap (client, &f->wrap, UUID, false, TIMEOUT_MS, &key, &f->outcome), 0);
   assert_int_not_equal (kms_client_pid (client), pid);
 }
 
 static void
-a_stopped_agent_is_an_outage_at_the_time_out_and_is_replaced (void **state)
+a_file_key_is_checked_afresh_like_ever_and_never_expires (void **state)
 {
   struct fixture *f = *state;
   CLEANUP_KMS_CLIENT struct kms_client *client = new_client (TEST_AGENT);
-  uint64_t start_ms;
-  pid_t pid;
+  CLEANUP_SECRET struct secret key = {0}, again = {0};
+  int64_t expires_s = 77;
+  struct wrap wrap;
 
-  assert_int_equal (kms_client_check (client, &f->wrap, UUID, TIMEOUT_MS, &f->outcome), -1);
-  pid = kms_client_pid (client);
-  kill (pid, SIGSTOP);
-  start_ms = clock_ms ();
-  assert_int_equal (kms_client_check (client, &f->wrap, UUID, HANG_MS, &f->outcome), -1);
-  assert_outcome (&f->outcome, KMS_OUTAGE, "agent_timeout");
-  assert_true (f->outcome.duration_ms >= HANG_MS);
-  assert_true (clock_ms () - start_ms < 30000);
-  assert_int_equal (kms_client_pid (client), 0);
-  assert_int_equal (kill (pid, 0), -1); /* no zombie either */
-  assert_int_equal (kms_client_ensure (client), 0);
+  assert_int_equal (
+      kms_client_generate (client, f->uri, UUID, TIMEOUT_MS, &key, &wrap, &f->outcome), 0);
+  assert_int_equal (kms_client_check (client, &wrap, UUID, true, TIMEOUT_MS, &f->outcome), 0);
+  assert_int_equal (kms_client_unwrap (client, &wrap, UUID, true, TIMEOUT_MS, &again, &f->outcome),
+                    0);
+  assert_true (secret_equal (&key, &again));
+  assert_int_equal (kms_client_expiry (client, &wrap, UUID, TIMEOUT_MS, &expires_s, &f->outcome),
+                    0);
+  assert_int_equal (expires_s, 0);
+  snprintf (wrap.key, sizeof wrap.key, "kek");
+  expires_s = 77;
+  assert_int_equal (kms_client_expiry (client, &wrap, UUID, TIMEOUT_MS, &expires_s, &f->outcome),
+                    -1);
+  assert_outcome (&f->outcome, KMS_CONFIG, "bad_key_name");
+  assert_int_equal (expires_s, 77);
 }
 
 /* ---- four threads ---- */
@@ -154,9 +167,10 @@ unwrap_and_check (void *arg)
     CLEANUP_SECRET struct secret key = {0};
     struct kms_outcome outcome;
 
-    if (kms_client_unwrap (worker->client, worker->wrap, UUID, TIMEOUT_MS, &key, &outcome) < 0
+    if (kms_client_unwrap (worker->client, worker->wrap, UUID, false, TIMEOUT_MS, &key, &outcome)
+            < 0
         || !secret_equal (&key, worker->key)
-        || kms_client_check (worker->client, worker->wrap, UUID, TIMEOUT_MS, &outcome) < 0
+        || kms_client_check (worker->client, worker->wrap, UUID, false, TIMEOUT_MS, &outcome) < 0
         || kms_client_pid (worker->client) == 0 || kms_client_fd (worker->client) < 0
         || kms_client_ensure (worker->client) < 0)
       worker->failures++;
@@ -208,7 +222,8 @@ unwrap_by_double (struct fixture *f, const char *way)
 
   setenv ("KEYFENCE_TEST_DOUBLE", way, 1);
   client = new_client (TEST_AGENT_DOUBLE);
-  r = kms_client_unwrap (client, &f->wrap, UUID, hangs ? HANG_MS : TIMEOUT_MS, &key, &f->outcome);
+  r = kms_client_unwrap (client, &f->wrap, UUID, false, hangs ? HANG_MS : TIMEOUT_MS, &key,
+                         &f->outcome);
   assert_true (r == 0 ? key.size == VOLUME_KEY_SIZE : key.bytes == NULL);
   return r;
 }
@@ -277,7 +292,7 @@ a_program_that_is_not_there_is_named (void **state)
     skip ();
   }
   client = new_client ("/nonexistent/agent");
-  assert_int_equal (kms_client_check (client, &f->wrap, UUID, TIMEOUT_MS, &f->outcome), -1);
+  assert_int_equal (kms_client_check (client, &f->wrap, UUID, false, TIMEOUT_MS, &f->outcome), -1);
   assert_outcome (&f->outcome, KMS_OUTAGE, "agent_start");
   assert_non_null (strstr (f->outcome.text, "/nonexistent/agent"));
   assert_int_equal (kms_client_pid (client), 0);
@@ -296,130 +311,12 @@ an_agent_that_speaks_unasked_is_replaced (void **state)
   client = new_client (TEST_AGENT_DOUBLE);
   while (starts < 2) {
     /* The word may come after the answer, so that a call more may get one. */
-    if (kms_client_check (client, &f->wrap, UUID, TIMEOUT_MS, &f->outcome) < 0
+    if (kms_client_check (client, &f->wrap, UUID, false, TIMEOUT_MS, &f->outcome) < 0
         && kms_client_pid (client) != pid && kms_client_pid (client) != 0) {
       pid = kms_client_pid (client);
       starts++;
     }
   }
-}
-
-struct one_call {
-  struct kms_client *client;
-  const struct wrap *wrap;
-  struct kms_outcome outcome;
-};
-
-static void *
-check_in_thread (void *arg)
-{
-  struct one_call *one = arg;
-
-  return kms_client_check (one->client, one->wrap, UUID, TIMEOUT_MS, &one->outcome) < 0 ? one
-                                                                                        : NULL;
-}
-
-/* Starts a call to an agent that hangs, in a thread; returns the agent's pid. */
-static pid_t
-begin_call (struct one_call *one, pthread_t *ret_thread)
-{
-  pid_t pid;
-
-  assert_int_equal (pthread_create (ret_thread, NULL, check_in_thread, one), 0);
-  while ((pid = kms_client_pid (one->client)) == 0)
-    usleep (1000);
-  return pid;
-}
-
-static void
-an_agent_killed_during_a_call_ends_the_call_at_once (void **state)
-{
-  struct fixture *f = *state;
-  struct one_call one = {.client = new_client (TEST_AGENT_DOUBLE), .wrap = &f->wrap};
-  uint64_t start_ms = clock_ms ();
-  pthread_t thread;
-  pid_t pid;
-
-  setenv ("KEYFENCE_TEST_DOUBLE", "hang", 1);
-  pid = begin_call (&one, &thread);
-  usleep (50 * 1000); /* most likely it is waiting for its answer by now; both is well */
-  kill (pid, SIGKILL);
-  pthread_join (thread, NULL);
-  assert_true (clock_ms () - start_ms < TIMEOUT_MS);
-  assert_outcome (&one.outcome, KMS_OUTAGE, "agent_died");
-  kms_client_free (one.client);
-}
-
-static void
-a_call_waits_for_other_threads_no_longer_than_its_time_out (void **state)
-{
-  struct fixture *f = *state;
-  struct one_call one = {.client = new_client (TEST_AGENT_DOUBLE), .wrap = &f->wrap};
-  pthread_t thread;
-  pid_t pid;
-
-  setenv ("KEYFENCE_TEST_DOUBLE", "hang", 1);
-  pid = begin_call (&one, &thread);
-  assert_int_equal (kms_client_check (one.client, &f->wrap, UUID, HANG_MS, &f->outcome), -1);
-  assert_outcome (&f->outcome, KMS_OUTAGE, "agent_busy");
-  assert_int_equal (kms_client_pid (one.client), pid); /* waiting is no reason to kill it */
-  kill (pid, SIGKILL);
-  pthread_join (thread, NULL);
-  kms_client_free (one.client);
-}
-
-/* ---- backoff ---- */
-
-static size_t
-count_starts (const char *path)
-{
-  struct stat st;
-
-  return stat (path, &st) == 0 ? (size_t)st.st_size : 0;
-}
-
-static void
-an_agent_that_dies_young_is_started_at_a_slowing_pace (void **state)
-{
-  struct fixture *f = *state;
-  CLEANUP_KMS_CLIENT struct kms_client *client = NULL;
-  uint64_t first_ms = clock_ms ();
-  int backoffs = 0;
-  char path[80];
-
-  snprintf (path, sizeof path, "%s/starts", f->dir);
-  setenv ("KEYFENCE_TEST_DOUBLE", "die", 1);
-  setenv ("KEYFENCE_TEST_STARTS", path, 1);
-  client = new_client (TEST_AGENT_DOUBLE);
-  while (count_starts (path) < 4) {
-    assert_int_equal (kms_client_check (client, &f->wrap, UUID, TIMEOUT_MS, &f->outcome), -1);
-    if (strcmp (f->outcome.reason, "agent_backoff") == 0)
-      backoffs++;
-    else
-      assert_outcome (&f->outcome, KMS_OUTAGE, "agent_died");
-    usleep (5000);
-  }
-  unsetenv ("KEYFENCE_TEST_STARTS");
-  /* 100 + 200 + 400 ms between four starts.  The first comes after first_ms. */
-  assert_true (clock_ms () - first_ms >= 700);
-  assert_true (backoffs > 0);
-}
-
-static void
-an_agent_that_does_not_leave_is_killed (void **state)
-{
-  struct fixture *f = *state;
-  struct kms_client *client = NULL;
-  pid_t pid;
-
-  setenv ("KEYFENCE_TEST_DOUBLE", "stay", 1);
-  client = new_client (TEST_AGENT_DOUBLE);
-  assert_int_equal (kms_client_check (client, &f->wrap, UUID, TIMEOUT_MS, &f->outcome), -1);
-  pid = kms_client_pid (client);
-  kms_client_free (client);
-  assert_int_equal (kill (pid, 0), -1);
-  assert_int_equal (errno, ESRCH);
-  kms_client_free (NULL);
 }
 
 static void
@@ -454,16 +351,12 @@ main (void)
       TEST (a_report_arrives_whole_also_when_lines_of_it_fail),
       TEST (a_name_that_is_no_key_is_a_mistake_of_the_caller),
       TEST (an_agent_killed_while_idle_is_started_again_by_the_next_call),
-      TEST (a_stopped_agent_is_an_outage_at_the_time_out_and_is_replaced),
+      TEST (a_file_key_is_checked_afresh_like_ever_and_never_expires),
       TEST (calls_from_four_threads_each_get_their_own_answer),
       TEST (whatever_an_agent_does_a_call_gives_one_reason_and_leaves_no_descriptor),
       TEST (an_ok_without_the_wrap_that_was_asked_for_is_no_answer),
       TEST (a_program_that_is_not_there_is_named),
       TEST (an_agent_that_speaks_unasked_is_replaced),
-      TEST (an_agent_killed_during_a_call_ends_the_call_at_once),
-      TEST (a_call_waits_for_other_threads_no_longer_than_its_time_out),
-      TEST (an_agent_that_dies_young_is_started_at_a_slowing_pace),
-      TEST (an_agent_that_does_not_leave_is_killed),
       cmocka_unit_test (outcomes_become_errors_of_their_class),
   };
 

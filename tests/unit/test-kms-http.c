@@ -226,7 +226,7 @@ a_put_without_body_has_the_length_zero (void **state)
 static void
 all_headers_are_signed (void **state)
 {
-  static const struct http_sigv4 sigv4 = {"AKID", "planted-secret", "eu-central-1", "kms"};
+  static const struct http_sigv4 sigv4 = {"AKID", "kfPlanted-secret", "eu-central-1", "kms"};
   CLEANUP_HTTP_ANSWER struct http_answer answer = {0};
   struct http_request request = request_for ("/ok");
 

@@ -3,6 +3,7 @@
 
 #include <sys/vfs.h>
 
+#include "kms/client.h"
 #include "kms/file-uri.h"
 
 /* ---- names ---- */
@@ -143,7 +144,7 @@ inspect (struct fixture *f)
 {
   struct kms_report report;
 
-  assert_int_equal (operation_inspect (&f->request, &report, &f->outcome), 0);
+  assert_int_equal (operation_inspect (&f->request, NULL, &report, &f->outcome), 0);
   return report;
 }
 
@@ -221,7 +222,84 @@ a_full_report_takes_no_more_lines (void **state)
   for (int i = 0; i < KMS_REPORT_MAX + 5; i++)
     kms_report_add (&report, KMS_WARN, "line", NULL, "%d", i);
   assert_int_equal (report.count, KMS_REPORT_MAX);
-  assert_string_equal (report.lines[KMS_REPORT_MAX - 1].detail, "31");
+  assert_string_equal (report.lines[KMS_REPORT_MAX - 1].detail, "23");
+}
+
+static void
+a_report_on_a_wrap_says_whether_its_probe_opens (void **state)
+{
+  struct fixture *f = *state;
+  CLEANUP_SECRET struct secret key = {0};
+  struct kms_report report;
+  const struct kms_report_line *line;
+
+  assert_int_equal (operation_generate (&f->request, &key, &f->wrap, &f->outcome), 0);
+  f->request.run_only = true;
+  assert_int_equal (operation_inspect (&f->request, &f->wrap, &report, &f->outcome), 0);
+  line = find_line (&report, KMS_RIGHT_TO_UNWRAP);
+  assert_int_equal (line->verdict, KMS_PASS);
+  assert_non_null (strstr (line->detail, f->request.volume));
+  f->wrap.probe.bytes[0] ^= 1;
+  assert_int_equal (operation_inspect (&f->request, &f->wrap, &report, &f->outcome), 0);
+  line = find_line (&report, KMS_RIGHT_TO_UNWRAP);
+  assert_int_equal (line->verdict, KMS_FAIL);
+  assert_false (line->denied);
+  assert_non_null (strstr (line->mend, "backup of the header"));
+}
+
+static void
+a_line_from_an_outcome_has_its_advice_and_its_request_id (void **state)
+{
+  struct kms_outcome outcome = {.request_id = "1-2-3"};
+  struct kms_report report = {0};
+  char tail[sizeof outcome.text];
+
+  (void)state;
+  memset (tail, 'x', sizeof tail - 1);
+  tail[sizeof tail - 1] = '\0';
+  kms_outcome_set (&outcome, KMS_DENIED, "r", "it said; so; do this");
+  kms_report_add_outcome (&report, KMS_FAIL, "a", NULL, &outcome);
+  kms_report_add_outcome (&report, KMS_WARN, "b", "do that", &outcome);
+  kms_outcome_set (&outcome, KMS_DENIED, "r", "some words before %s", tail);
+  kms_report_add_outcome (&report, KMS_FAIL, "c", NULL, &outcome);
+  assert_string_equal (report.lines[0].detail, "it said; so");
+  assert_string_equal (report.lines[0].mend, "do this");
+  assert_string_equal (report.lines[0].request_id, "1-2-3");
+  assert_true (report.lines[0].denied);
+  assert_string_equal (report.lines[1].mend, "do that");
+  assert_false (report.lines[1].denied);
+  assert_string_equal (report.lines[2].detail + strlen (report.lines[2].detail) - 4, "x...");
+}
+
+static void
+an_error_ends_with_the_request_id_of_the_service (void **state)
+{
+  struct kms_outcome outcome = {.request_id = "1-2-3"};
+  struct error err = {0};
+
+  (void)state;
+  assert_int_equal (kms_outcome_set (&outcome, KMS_DENIED, "reason", "the text; what to do"), -1);
+  assert_int_equal (kms_outcome_error (&outcome, &err), -1);
+  assert_string_equal (err.text, "the text; what to do (request id 1-2-3)");
+}
+
+static void
+a_key_that_was_never_there_is_no_denial (void **state)
+{
+  struct kms_outcome outcome = {0};
+  struct error err = {0};
+
+  (void)state;
+  assert_int_equal (kms_outcome_set (&outcome, KMS_DENIED, "not_found", "no such key"), -1);
+  assert_int_equal (kms_outcome_error (&outcome, &err), -1);
+  assert_int_equal (err.class, ERROR_DENIED);
+  kms_outcome_of_first_use (&outcome);
+  assert_int_equal (outcome.class, KMS_CONFIG);
+  assert_int_equal (kms_outcome_error (&outcome, &err), -1);
+  assert_int_equal (err.class, ERROR_NOT_FOUND);
+  assert_int_equal (kms_outcome_set (&outcome, KMS_DENIED, "key_disabled", "disabled"), -1);
+  kms_outcome_of_first_use (&outcome);
+  assert_int_equal (outcome.class, KMS_DENIED);
 }
 
 int
@@ -236,6 +314,10 @@ main (void)
       TEST (each_defect_of_a_key_fails_its_own_line_and_says_how_to_mend_it),
       TEST (a_key_in_memory_is_warned_about),
       TEST (a_full_report_takes_no_more_lines),
+      TEST (a_report_on_a_wrap_says_whether_its_probe_opens),
+      TEST (a_line_from_an_outcome_has_its_advice_and_its_request_id),
+      TEST (an_error_ends_with_the_request_id_of_the_service),
+      TEST (a_key_that_was_never_there_is_no_denial),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);

@@ -51,12 +51,15 @@ make_call (enum kms_operation operation)
   fill_wrap (&call.wrap, 72);
   snprintf (call.key, sizeof call.key, "%s", call.wrap.key);
   snprintf (call.region, sizeof call.region, "eu-central-1");
+  call.fresh = operation == KMS_OPERATION_CHECK;
+  call.run_only = operation_traits (operation)->reply_has_report;
   return call;
 }
 
 static struct kms_reply make_reply (enum kms_class class)
 {
-  struct kms_reply reply = {.outcome = {.class = class, .duration_ms = 12}};
+  struct kms_reply reply = {.outcome = {.class = class, .duration_ms = 12},
+                            .expires_unix_s = KMS_EXPIRY_MAX};
 
   snprintf (reply.outcome.reason, sizeof reply.outcome.reason, "%s", class ? "not_found" : "");
   snprintf (reply.outcome.request_id, sizeof reply.outcome.request_id, "id-1");
@@ -70,7 +73,7 @@ static void
 calls_of_all_operations_arrive_as_they_were_sent (void **state)
 {
   (void)state;
-  for (int op = KMS_OPERATION_UNWRAP; op <= KMS_OPERATION_INSPECT; op++) {
+  for (int op = KMS_OPERATION_UNWRAP; op <= KMS_OPERATION_INSPECT_WRAP; op++) {
     struct kms_call call = make_call ((enum kms_operation)op), got = {0};
     CLEANUP_FREE char *text = message_print_call (&call);
 
@@ -81,6 +84,8 @@ calls_of_all_operations_arrive_as_they_were_sent (void **state)
     assert_string_equal (got.key, call.key);
     assert_string_equal (got.volume, call.volume);
     assert_string_equal (got.region, call.region);
+    assert_int_equal (got.fresh, op == KMS_OPERATION_CHECK);
+    assert_int_equal (got.run_only, call.run_only);
     if (operation_traits (call.operation)->call_has_wrap)
       assert_same_wrap (&got.wrap, &call.wrap);
   }
@@ -90,7 +95,7 @@ static void
 replies_of_all_operations_and_classes_arrive_as_they_were_sent (void **state)
 {
   (void)state;
-  for (int op = KMS_OPERATION_UNWRAP; op <= KMS_OPERATION_INSPECT; op++)
+  for (int op = KMS_OPERATION_UNWRAP; op <= KMS_OPERATION_INSPECT_WRAP; op++)
     for (int class = KMS_OK; class < KMS_CLASS_COUNT; class ++) {
       const struct operation_traits *traits = operation_traits ((enum kms_operation)op);
       struct kms_reply reply = make_reply ((enum kms_class) class), got = {0};
@@ -106,6 +111,8 @@ replies_of_all_operations_and_classes_arrive_as_they_were_sent (void **state)
         assert_same_wrap (&got.wrap, &reply.wrap);
       if (class == KMS_OK && traits->reply_has_report)
         assert_memory_equal (&got.report, &reply.report, sizeof got.report);
+      if (class == KMS_OK && traits->reply_has_expiry)
+        assert_int_equal (got.expires_unix_s, KMS_EXPIRY_MAX);
     }
 }
 
@@ -128,6 +135,7 @@ the_largest_messages_fit_into_a_packet (void **state)
     memset (reply.report.lines[i].name, '"', sizeof reply.report.lines[i].name - 1);
     memset (reply.report.lines[i].detail, '"', sizeof reply.report.lines[i].detail - 1);
     memset (reply.report.lines[i].mend, '"', sizeof reply.report.lines[i].mend - 1);
+    memset (reply.report.lines[i].request_id, '"', sizeof reply.report.lines[i].request_id - 1);
   }
   report_text = message_print_reply (KMS_OPERATION_INSPECT, &reply);
   assert_true (strlen (report_text) <= MESSAGE_MAX);
@@ -161,10 +169,13 @@ static void
 a_call_with_one_thing_wrong_is_refused (void **state)
 {
   static const struct edit edits[] = {
-      {"\"protocol\":1", "\"protocol\":2"},
-      {"\"protocol\":1,", ""},
-      {"\"protocol\":1", "\"protocol\":1,\"more\":1"},
+      {"\"protocol\":2", "\"protocol\":1"},
+      {"\"protocol\":2,", ""},
+      {"\"protocol\":2", "\"protocol\":2,\"more\":1"},
       {"\"unwrap\"", "\"unwarp\""},
+      {"\"unwrap\"", "\"unwrap\",\"run_only\":true"},
+      {"\"unwrap\"", "\"inspect_wrap\""},
+      {"\"unwrap\"", "\"inspect_wrap\",\"run_only\":1"},
       {"\"unwrap\"", "null"},
       {"5000", "0"},
       {"5000", "-1"},
@@ -175,6 +186,11 @@ a_call_with_one_thing_wrong_is_refused (void **state)
       {"\"eu-central-1\"", "\"eu\\ncentral\""},
       {"\"eu-central-1\"", "7"},
       {"eu-central-1", "0123456789012345678901234567890123456789012345678901234567890123"},
+      {"\"fresh\":false,", ""},
+      {"\"fresh\":false", "\"fresh\":0"},
+      {"\"fresh\":false", "\"fresh\":\"false\""},
+      {"\"fresh\":false", "\"fresh\":null"},
+      {"\"fresh\":false", "\"fresh\":false,\"fresh\":true"},
       {"\"key_version\":\"0123\",", ""},
       {"\"key_version\"", "\"key_versions\""},
       {"\"algorithm\":\"ALG\"", "\"algorithm\":\"ALG\",\"id\":1"},
@@ -219,6 +235,7 @@ a_reply_with_one_thing_wrong_is_refused (void **state)
       {"\"name\":\"name\",", ""},
       {"\"name\":\"name\"", "\"name\":\"0123456789012345678901234567890123456789\""},
       {"\"mend\":\"\"", "\"mend\":\"\",\"more\":\"\""},
+      {",\"request_id\":\"\"", ""},
       {"\"report\":[", "\"report\":[[],"},
       {"\"report\":[", "\"reports\":["},
   };
@@ -236,6 +253,34 @@ a_reply_with_one_thing_wrong_is_refused (void **state)
 }
 
 static void
+an_expiry_date_with_one_thing_wrong_is_refused (void **state)
+{
+  static const struct edit edits[] = {
+      {"253402300799", "253402300800"},
+      {"253402300799", "-1"},
+      {"253402300799", "1.5"},
+      {"253402300799", "1e400"},
+      {"253402300799", "null"},
+      {"253402300799", "\"1\""},
+      {",\"expires\":253402300799", ""},
+      {"\"expires\"", "\"expiry\""},
+      {"\"expires\":", "\"expires\":1,\"expires\":"},
+      {"\"ok\",\"reason\":\"\"", "\"denied\",\"reason\":\"x\""},
+  };
+  struct kms_reply reply = make_reply (KMS_OK), got = {.expires_unix_s = 77};
+  CLEANUP_FREE char *text = message_print_reply (KMS_OPERATION_EXPIRY, &reply);
+
+  (void)state;
+  for (size_t i = 0; i < ARRAY_SIZE (edits); i++) {
+    CLEANUP_FREE char *bad = edited (text, &edits[i]);
+
+    if (message_parse_reply (KMS_OPERATION_EXPIRY, bad, strlen (bad), &got) != -1)
+      fail_msg ("taken: %s", bad);
+    assert_int_equal (got.expires_unix_s, 77);
+  }
+}
+
+static void
 a_reply_to_another_operation_is_refused (void **state)
 {
   struct kms_reply reply = make_reply (KMS_OK), got;
@@ -245,6 +290,7 @@ a_reply_to_another_operation_is_refused (void **state)
   assert_int_equal (message_parse_reply (KMS_OPERATION_WRAP, text, strlen (text), &got), 0);
   assert_int_equal (message_parse_reply (KMS_OPERATION_CHECK, text, strlen (text), &got), -1);
   assert_int_equal (message_parse_reply (KMS_OPERATION_INSPECT, text, strlen (text), &got), -1);
+  assert_int_equal (message_parse_reply (KMS_OPERATION_EXPIRY, text, strlen (text), &got), -1);
 }
 
 static void
@@ -273,6 +319,52 @@ class_names_go_there_and_back (void **state)
   assert_false (kms_class_from_name ("", &class));
 }
 
+static void
+only_a_service_that_is_out_permits_failing_over (void **state)
+{
+  static const struct {
+    enum kms_class class;
+    const char *reason;
+    bool may;
+  } cases[] = {
+      {KMS_OUTAGE, "connect", true},
+      {KMS_OUTAGE, "timeout", true},
+      {KMS_OUTAGE, "broken", true},
+      {KMS_OUTAGE, "tls", true},
+      {KMS_OUTAGE, "dns", true},
+      {KMS_OUTAGE, "service_error", true},
+      {KMS_OUTAGE, "throttled", true},
+      {KMS_OUTAGE, "identity_service", true},
+      {KMS_OUTAGE, "read_error", true},
+      {KMS_OUTAGE, "nxdomain", false},
+      {KMS_OUTAGE, "tls_verify", false},
+      {KMS_OUTAGE, "agent_timeout", false},
+      {KMS_OUTAGE, "agent_died", false},
+      {KMS_OUTAGE, "agent_busy", false},
+      {KMS_OUTAGE, "no_memory", false},
+      {KMS_OUTAGE, "unknown_error", false},
+      {KMS_OUTAGE, "unexpected_answer", false},
+      {KMS_OUTAGE, "external_key_store", false},
+      {KMS_OUTAGE, "made_up_tomorrow", false},
+      {KMS_OUTAGE, "", false},
+      {KMS_DENIED, "timeout", false},
+      {KMS_CREDENTIALS, "throttled", false},
+      {KMS_CLOCK, "connect", false},
+      {KMS_CORRUPT, "service_error", false},
+      {KMS_CONFIG, "dns", false},
+      {KMS_OK, "connect", false},
+  };
+
+  (void)state;
+  for (size_t i = 0; i < ARRAY_SIZE (cases); i++) {
+    struct kms_outcome outcome = {.class = cases[i].class};
+
+    snprintf (outcome.reason, sizeof outcome.reason, "%s", cases[i].reason);
+    if (kms_outcome_may_fail_over (&outcome) != cases[i].may)
+      fail_msg ("%s/%s", kms_class_name (outcome.class), outcome.reason);
+  }
+}
+
 int
 main (void)
 {
@@ -282,9 +374,11 @@ main (void)
       cmocka_unit_test (the_largest_messages_fit_into_a_packet),
       cmocka_unit_test (a_call_with_one_thing_wrong_is_refused),
       cmocka_unit_test (a_reply_with_one_thing_wrong_is_refused),
+      cmocka_unit_test (an_expiry_date_with_one_thing_wrong_is_refused),
       cmocka_unit_test (a_reply_to_another_operation_is_refused),
       cmocka_unit_test (a_failure_without_a_reason_is_refused),
       cmocka_unit_test (class_names_go_there_and_back),
+      cmocka_unit_test (only_a_service_that_is_out_permits_failing_over),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);

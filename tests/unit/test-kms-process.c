@@ -99,7 +99,8 @@ the_agent_inherits_its_socket_and_stderr_and_nothing_else (void **state)
   close (extra);
   close (high);
   /* An answer says that it is past its start. */
-  assert_int_equal (kms_client_inspect (client, "file:///x", NULL, TIMEOUT_MS, &report, &outcome),
+  assert_int_equal (kms_client_inspect (client, &(struct kms_inspection){.key = "file:///x"},
+                                        TIMEOUT_MS, &report, &outcome),
                     0);
   pid = kms_client_pid (client);
   assert_has_only_its_own_fds (pid);
@@ -162,10 +163,11 @@ no_volume_key_is_in_the_agent_after_it_has_made_wrapped_and_unwrapped_it (void *
 
   assert_int_equal (
       kms_client_generate (client, f->uri, UUID, TIMEOUT_MS, &key, &wrap, &f->outcome), 0);
-  assert_int_equal (kms_client_unwrap (client, &wrap, UUID, TIMEOUT_MS, &again, &f->outcome), 0);
+  assert_int_equal (kms_client_unwrap (client, &wrap, UUID, false, TIMEOUT_MS, &again, &f->outcome),
+                    0);
   assert_int_equal (kms_client_wrap (client, f->uri, UUID, &key, TIMEOUT_MS, &wrap, &f->outcome),
                     0);
-  assert_int_equal (kms_client_check (client, &wrap, UUID, TIMEOUT_MS, &f->outcome), 0);
+  assert_int_equal (kms_client_check (client, &wrap, UUID, false, TIMEOUT_MS, &f->outcome), 0);
   assert_false (memory_holds (kms_client_pid (client), &key));
 }
 
@@ -179,10 +181,12 @@ a_key_that_an_agent_keeps_is_found_by_the_same_search (void **state)
 
   setenv ("KEYFENCE_TEST_DOUBLE", "give_key", 1);
   client = new_client (TEST_AGENT_DOUBLE);
-  assert_int_equal (kms_client_unwrap (client, &f->wrap, UUID, TIMEOUT_MS, &key, &f->outcome), 0);
+  assert_int_equal (
+      kms_client_unwrap (client, &f->wrap, UUID, false, TIMEOUT_MS, &key, &f->outcome), 0);
   assert_true (memory_holds (kms_client_pid (client), &key));
   secret_clear (&key);
-  assert_int_equal (kms_client_unwrap (real, &f->wrap, UUID, TIMEOUT_MS, &key, &f->outcome), 0);
+  assert_int_equal (kms_client_unwrap (real, &f->wrap, UUID, false, TIMEOUT_MS, &key, &f->outcome),
+                    0);
   assert_int_equal (secret_init (&text, 16, NULL), 0);
   memcpy (text.bytes, UUID, 16); /* of the call that it has received */
   assert_true (memory_holds (kms_client_pid (real), &text));
@@ -221,9 +225,10 @@ fifty_calls_and_fifty_agents_leave_no_descriptor_and_no_zombie (void **state)
     CLEANUP_KMS_CLIENT struct kms_client *other = new_client (TEST_AGENT);
     CLEANUP_SECRET struct secret key = {0}, second = {0};
 
-    assert_int_equal (kms_client_unwrap (other, &f->wrap, UUID, TIMEOUT_MS, &key, &f->outcome), 0);
-    assert_int_equal (kms_client_unwrap (client, &f->wrap, UUID, TIMEOUT_MS, &second, &f->outcome),
-                      0);
+    assert_int_equal (
+        kms_client_unwrap (other, &f->wrap, UUID, false, TIMEOUT_MS, &key, &f->outcome), 0);
+    assert_int_equal (
+        kms_client_unwrap (client, &f->wrap, UUID, false, TIMEOUT_MS, &second, &f->outcome), 0);
   }
   pid = kms_client_pid (client);
   assert_has_only_its_own_fds (pid);
@@ -239,8 +244,11 @@ ask_in_thread (void *client)
   struct kms_outcome outcome;
   struct kms_report report;
 
-  return kms_client_inspect (client, "file:///x", NULL, TIMEOUT_MS, &report, &outcome) == 0 ? client
-                                                                                            : NULL;
+  return kms_client_inspect (client, &(struct kms_inspection){.key = "file:///x"}, TIMEOUT_MS,
+                             &report, &outcome)
+                 == 0
+             ? client
+             : NULL;
 }
 
 static void
@@ -258,7 +266,8 @@ the_agent_outlives_the_thread_that_started_it (void **state)
   assert_non_null (started);
   pid = kms_client_pid (client);
   usleep (100 * 1000); /* time for a wrong death; the right outcome does not depend on it */
-  assert_int_equal (kms_client_unwrap (client, &f->wrap, UUID, TIMEOUT_MS, &key, &f->outcome), 0);
+  assert_int_equal (
+      kms_client_unwrap (client, &f->wrap, UUID, false, TIMEOUT_MS, &key, &f->outcome), 0);
   assert_int_equal (kms_client_pid (client), pid);
 }
 
@@ -276,7 +285,9 @@ leave_orphans (int report_fd, int stay_fd)
   struct kms_report report;
 
   if (kms_client_new (TEST_AGENT, &client, NULL) < 0
-      || kms_client_inspect (client, "file:///x", NULL, TIMEOUT_MS, &report, &outcome) < 0)
+      || kms_client_inspect (client, &(struct kms_inspection){.key = "file:///x"}, TIMEOUT_MS,
+                             &report, &outcome)
+             < 0)
     _exit (1);
   orphans.agent = kms_client_pid (client);
   orphans.keeper = fork ();

@@ -346,7 +346,7 @@ the_log_has_a_line_for_every_request_and_no_secret (void **state)
                             .path = "/x/oauth2/v2.0/token",
                             .query = "",
                             .body = "grant_type=client_credentials&client_id=c&scope=s&"
-                                    "client_secret=PLANTED",
+                                    "client_secret=kfPlanted",
                             .body_size = 71};
   CLEANUP_FREE
   char *body = NULL;
@@ -360,8 +360,8 @@ the_log_has_a_line_for_every_request_and_no_secret (void **state)
   assert_true (n > 0);
   log[n] = '\0';
   assert_non_null (strstr (log, "\"operation\":\"token\""));
-  assert_null (strstr (log, "PLANTED"));
-  assert_null (strstr (body, "PLANTED"));
+  assert_null (strstr (log, "kfPlanted"));
+  assert_null (strstr (body, "kfPlanted"));
 }
 
 int

@@ -10,7 +10,6 @@
 #define PRINCIPALS "aws/principals"
 #define ACCESS_KEYS "aws/access-keys"
 #define UPPER_AND_DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-#define LETTERS_AND_DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 /* ---- principals -------------------------------------------------------------------------------
  */
@@ -99,9 +98,9 @@ aws_access_key_new (struct sim *sim, const char *principal, const char *session,
   memset (ret, 0, sizeof *ret);
   memcpy (ret->id, session ? "ASIA" : "AKIA", 4);
   sim_random_text (UPPER_AND_DIGITS, 16, ret->id + 4);
-  sim_random_text (LETTERS_AND_DIGITS, 40, ret->secret);
+  sim_secret_text (40, ret->secret);
   if (session)
-    sim_random_text (LETTERS_AND_DIGITS, 352, ret->token);
+    sim_secret_text (352, ret->token);
   snprintf (ret->principal, sizeof ret->principal, "%s", principal);
   snprintf (ret->session, sizeof ret->session, "%s", session ? session : "");
   ret->expires_s = expires_s;

@@ -19,7 +19,6 @@
 #define CREDENTIALS_PATH "/latest/meta-data/iam/security-credentials/"
 #define INSTANCE "i-0123456789abcdef0"
 #define REGION "us-east-1"
-#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 /* ---- the machine's roles ----------------------------------------------------------------------
  */
@@ -140,7 +139,7 @@ put_token (struct exchange *ex)
     return;
   }
   prune_tokens (ex);
-  sim_random_text (LETTERS, TOKEN_SIZE, token);
+  sim_secret_text (TOKEN_SIZE, token);
   json_set_number (json, "expires", (double)ex->now_s + (double)ttl_s);
   store_save (ex->sim->dir_fd, TOKENS, token, json);
   reply_text (ex->reply, 200, "text/plain", "%s", token);
@@ -223,6 +222,12 @@ find_path (const struct request *request)
   return -1;
 }
 
+static const char *
+operation (size_t i)
+{
+  return i < ARRAY_SIZE (paths) ? paths[i].operation : NULL;
+}
+
 static bool
 claims (struct exchange *ex)
 {
@@ -277,10 +282,16 @@ fail (struct exchange *ex, const struct fault *fault)
 }
 
 const struct service aws_imds_service = {
-    .name = "aws-imds", .claims = claims, .answer = answer, .fail = fail};
+    .name = "aws-imds", .claims = claims, .operation = operation, .answer = answer, .fail = fail};
 
 /* ---- containers -------------------------------------------------------------------------------
  */
+
+static const char *
+operation_container (size_t i)
+{
+  return i == 0 ? "GetCredentials" : NULL;
+}
 
 static bool
 claims_container (struct exchange *ex)
@@ -308,5 +319,8 @@ answer_container (struct exchange *ex)
     fail_status (ex, 404, "Not Found");
 }
 
-const struct service aws_container_service = {
-    .name = "aws-container", .claims = claims_container, .answer = answer_container, .fail = fail};
+const struct service aws_container_service = {.name = "aws-container",
+                                              .claims = claims_container,
+                                              .operation = operation_container,
+                                              .answer = answer_container,
+                                              .fail = fail};

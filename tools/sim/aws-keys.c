@@ -97,13 +97,18 @@ load_texts (struct aws_key *key, const struct json *json)
 static int
 load_numbers (struct aws_key *key, const struct json *json)
 {
-  uint64_t created_s, deletion_s, window_days;
+  uint64_t created_s, deletion_s, window_days, valid_to_s;
 
   if (json_get_uint64 (json, "created", &created_s) < 0
       || json_get_uint64 (json, "deletion", &deletion_s) < 0
       || json_get_uint64 (json, "window_days", &window_days) < 0
       || json_get_bool (json, "rotation", &key->rotation) < 0)
     return -1;
+  /* Folders of older simulators have neither. */
+  if (json_get_bool (json, "imported", &key->imported) < 0
+      || json_get_uint64 (json, "valid_to", &valid_to_s) < 0)
+    valid_to_s = 0;
+  key->valid_to_s = (int64_t)valid_to_s;
   key->created_s = (int64_t)created_s;
   key->deletion_s = (int64_t)deletion_s;
   key->window_days = (uint32_t)window_days;
@@ -156,6 +161,8 @@ aws_key_load (struct sim *sim, const char *region, const char *id, int64_t now_s
     aws_key_free (key);
     return NULL;
   }
+  if (key->valid_to_s != 0 && now_s >= key->valid_to_s && strcmp (key->state, "Enabled") == 0)
+    snprintf (key->state, sizeof key->state, "PendingImport");
   if (key->deletion_s != 0 && now_s >= key->deletion_s) {
     store_remove (sim->dir_fd, KEYS, name);
     aws_key_free (key);
@@ -198,6 +205,8 @@ aws_key_save (struct sim *sim, const struct aws_key *key)
   json_set_number (json, "deletion", (double)key->deletion_s);
   json_set_number (json, "window_days", key->window_days);
   json_set_bool (json, "rotation", key->rotation);
+  json_set_bool (json, "imported", key->imported);
+  json_set_number (json, "valid_to", (double)key->valid_to_s);
   set_materials (json, key);
   file_name (key->region, key->id, name);
   store_save (sim->dir_fd, KEYS, name, json);

@@ -27,11 +27,13 @@ struct aws_key {
   char primary_region[AWS_REGION_MAX]; /* empty: not a multi-Region key */
   int64_t created_s, deletion_s;       /* deletion_s: 0, or when it is deleted */
   uint32_t window_days;
-  bool rotation;     /* automatic rotation is on */
-  char *description; /* on the heap */
-  char *policy;      /* JSON text, on the heap */
-  char *grants;      /* JSON array text, on the heap */
-  char *private_pem; /* RSA keys, on the heap */
+  bool rotation;      /* automatic rotation is on */
+  bool imported;      /* its material counts as imported (Origin EXTERNAL) */
+  int64_t valid_to_s; /* of imported material: 0, or when it is gone and the key PendingImport */
+  char *description;  /* on the heap */
+  char *policy;       /* JSON text, on the heap */
+  char *grants;       /* JSON array text, on the heap */
+  char *private_pem;  /* RSA keys, on the heap */
   size_t material_count;
   struct aws_material materials[AWS_MATERIALS_MAX]; /* symmetric keys; the last one is current */
 };

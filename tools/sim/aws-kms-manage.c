@@ -50,6 +50,19 @@ set_multi_region (struct sim *sim, struct json *metadata, const struct aws_key *
   (void)now_s;
 }
 
+/* Material that is gone has no validity any more. */
+static void
+set_origin (struct json *metadata, const struct aws_key *key)
+{
+  json_set_string (metadata, "Origin", key->imported ? "EXTERNAL" : "AWS_KMS");
+  if (!key->imported || strcmp (key->state, "PendingImport") == 0)
+    return;
+  json_set_string (metadata, "ExpirationModel",
+                   key->valid_to_s ? "KEY_MATERIAL_EXPIRES" : "KEY_MATERIAL_DOES_NOT_EXPIRE");
+  if (key->valid_to_s)
+    json_set_number (metadata, "ValidTo", (double)key->valid_to_s);
+}
+
 static void
 set_metadata (struct aws_call *call, struct json *reply, const struct aws_key *key)
 {
@@ -65,7 +78,7 @@ set_metadata (struct aws_call *call, struct json *reply, const struct aws_key *k
   json_set_string (metadata, "Description", key->description ? key->description : "");
   json_set_string (metadata, "KeyUsage", key->usage);
   json_set_string (metadata, "KeyState", key->state);
-  json_set_string (metadata, "Origin", "AWS_KMS");
+  set_origin (metadata, key);
   json_set_string (metadata, "KeyManager", "CUSTOMER");
   json_set_string (metadata, "CustomerMasterKeySpec", key->spec);
   json_set_string (metadata, "KeySpec", key->spec);

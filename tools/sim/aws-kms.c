@@ -186,6 +186,12 @@ reply_error (struct exchange *ex, const char *code, const char *text)
   snprintf (ex->outcome, sizeof ex->outcome, "%s", code);
 }
 
+static const char *
+operation (size_t i)
+{
+  return i < ARRAY_SIZE (operations) ? operations[i].name : NULL;
+}
+
 static bool
 claims (struct exchange *ex)
 {
@@ -264,4 +270,4 @@ fail (struct exchange *ex, const struct fault *fault)
 }
 
 const struct service aws_kms_service = {
-    .name = "aws-kms", .claims = claims, .answer = answer, .fail = fail};
+    .name = "aws-kms", .claims = claims, .operation = operation, .answer = answer, .fail = fail};

@@ -364,6 +364,12 @@ static const struct {
 /* ---- the service ------------------------------------------------------------------------------
  */
 
+static const char *
+operation (size_t i)
+{
+  return i < ARRAY_SIZE (actions) ? actions[i].name : NULL;
+}
+
 static bool
 claims (struct exchange *ex)
 {
@@ -398,4 +404,4 @@ answer (struct exchange *ex)
 }
 
 const struct service aws_sts_service = {
-    .name = "aws-sts", .claims = claims, .answer = answer, .fail = fail};
+    .name = "aws-sts", .claims = claims, .operation = operation, .answer = answer, .fail = fail};

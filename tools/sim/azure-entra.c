@@ -292,6 +292,12 @@ static const struct {
     {"/discovery/instance", "discovery"},
 };
 
+static const char *
+operation (size_t i)
+{
+  return i < ARRAY_SIZE (endpoints) ? endpoints[i].operation : NULL;
+}
+
 static bool
 claims (struct exchange *ex)
 {
@@ -318,5 +324,8 @@ answer (struct exchange *ex)
     answer_openid (ex);
 }
 
-const struct service azure_entra_service = {
-    .name = "azure-entra", .claims = claims, .answer = answer, .fail = fail};
+const struct service azure_entra_service = {.name = "azure-entra",
+                                            .claims = claims,
+                                            .operation = operation,
+                                            .answer = answer,
+                                            .fail = fail};

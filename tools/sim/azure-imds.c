@@ -21,7 +21,6 @@
 #define IDENTITY_TOKEN_S 86400
 #define ARC_FOLDER "tokens" /* clients take nothing but *.key in /var/opt/azcmagent/tokens */
 #define ARC_FILE ARC_FOLDER "/challenge.key" /* in the state folder */
-#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 /* ---- errors -----------------------------------------------------------------------------------
  */
@@ -210,7 +209,7 @@ azure_machine_header (struct sim *sim, char ret[AZURE_MACHINE_HEADER_SIZE])
     memcpy (ret, header, AZURE_MACHINE_HEADER_SIZE);
     return;
   }
-  sim_random_text (LETTERS, AZURE_MACHINE_HEADER_SIZE - 1, ret);
+  sim_secret_text (AZURE_MACHINE_HEADER_SIZE - 1, ret);
   fresh = json_object_new ();
   if (!fresh)
     abort ();
@@ -249,7 +248,7 @@ write_challenge (struct exchange *ex, char ret_path[PATH_MAX])
   if (n < 0 || (mkdirat (ex->sim->dir_fd, ARC_FOLDER, 0700) < 0 && errno != EEXIST))
     return -1;
   snprintf (ret_path + n, 64, "/%s", ARC_FILE);
-  sim_random_text (LETTERS, 64, secret);
+  sim_secret_text (64, secret);
   fd = openat (ex->sim->dir_fd, ARC_FILE, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
                0600);
   return fd < 0 || write_full (fd, secret, 64) < 0 ? -1 : 0;
@@ -326,6 +325,12 @@ find_path (struct exchange *ex)
   return -1;
 }
 
+static const char *
+operation (size_t i)
+{
+  return i < ARRAY_SIZE (paths) ? paths[i].operation : NULL;
+}
+
 static bool
 claims (struct exchange *ex)
 {
@@ -349,4 +354,4 @@ answer (struct exchange *ex)
 }
 
 const struct service azure_imds_service = {
-    .name = "azure-imds", .claims = claims, .answer = answer, .fail = fail};
+    .name = "azure-imds", .claims = claims, .operation = operation, .answer = answer, .fail = fail};

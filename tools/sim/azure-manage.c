@@ -199,7 +199,8 @@ take_type (struct azure_call *call, struct azure_key *key)
     return fail_parameter (call, "Property kty has invalid value (keyfence-kms-sim makes RSA, "
                                  "RSA-HSM and, in a managed HSM, oct-HSM keys)");
   if (oct && !call->hsm)
-    return fail_parameter (call, "AKV.SKR.1: Property kty: oct-HSM keys need a managed HSM");
+    return azure_fail (call, 400, "BadParameter", "KeyTypeNotSupported", "Invalid kty value: %s",
+                       kty);
   if (json_get (call->params, "key_size") && json_get_uint64 (call->params, "key_size", &bits) < 0)
     bits = 0;
   if (oct ? bits != 128 && bits != 192 && bits != 256

@@ -186,6 +186,12 @@ find_route (struct azure_call *call)
 /* ---- the service ------------------------------------------------------------------------------
  */
 
+static const char *
+operation (size_t i)
+{
+  return i < ARRAY_SIZE (routes) ? routes[i].operation : NULL;
+}
+
 static bool
 claims (struct exchange *ex)
 {
@@ -303,5 +309,8 @@ fail (struct exchange *ex, const struct fault *fault)
   }
 }
 
-const struct service azure_vault_service = {
-    .name = "azure-vault", .claims = claims, .answer = answer, .fail = fail};
+const struct service azure_vault_service = {.name = "azure-vault",
+                                            .claims = claims,
+                                            .operation = operation,
+                                            .answer = answer,
+                                            .fail = fail};

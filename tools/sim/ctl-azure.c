@@ -6,8 +6,6 @@
 #include "tools/sim/ctl.h"
 #include "tools/sim/demo-env.h"
 
-#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-
 /* ---- vaults -----------------------------------------------------------------------------------
  */
 
@@ -143,7 +141,7 @@ run_create_app (struct sim *sim, const struct json *words, char **ret_text, stru
   if (need_new_name (sim, words, &app, err) < 0)
     return -1;
   snprintf (app.subject, sizeof app.subject, "%s", subject ? subject : "");
-  sim_random_text (LETTERS, 40, app.secret);
+  sim_secret_text (40, app.secret);
   azure_app_save (sim, &app);
   *ret_text = ctl_text ("export AZURE_TENANT_ID='%s'\nexport AZURE_CLIENT_ID='%s'\n"
                         "export AZURE_CLIENT_SECRET='%s'\n",

@@ -8,7 +8,10 @@
 static int
 run_fault (struct sim *sim, const struct json *words, char **ret_text, struct error *err)
 {
-  (void)ret_text;
+  const char *operation = ctl_option (words, "--op");
+
+  if (operation && *operation && !sim_knows_operation (operation, ret_text))
+    return error_set (err, ERROR_USAGE, "no operation is called '%.60s'; there are", operation);
   return faults_add (&sim->faults, words, err);
 }
 

@@ -226,35 +226,69 @@ run_key_policy (struct sim *sim, const struct json *words, char **ret_text, stru
   return 0;
 }
 
-/* Validity dates, as seconds from now; "none" takes one away. */
+/* A date as a time from now, which may be past, or "none"; without a text, as it was. */
+static int
+take_date (const char *text, int64_t *date_s, struct error *err)
+{
+  bool past = text && text[0] == '-';
+  uint64_t ms = 0;
+
+  if (!text)
+    return 0;
+  if (strcmp (text, "none") == 0)
+    *date_s = 0;
+  else if (parse_duration (text + past, &ms, err) < 0)
+    return -1;
+  else
+    *date_s = time (NULL) + (past ? -(int64_t)ms : (int64_t)ms) / 1000;
+  return 0;
+}
+
+static int
+azure_dates (struct sim *sim, const char *name, const char *not_before, const char *expires,
+             struct error *err)
+{
+  CLEANUP (azure_named_clear) struct azure_named named = {.key = NULL};
+
+  if (find_azure (sim, name, &named, err) < 0
+      || take_date (not_before, &named.version->nbf_s, err) < 0
+      || take_date (expires, &named.version->exp_s, err) < 0)
+    return -1;
+  azure_key_save (sim, &named.vault, named.key);
+  return 0;
+}
+
+/* Only imported key material has a date, so that it counts as that from now on; and as imported
+ * again where it had expired.
+ */
+static int
+aws_dates (struct sim *sim, const char *name, const char *not_before, const char *expires,
+           struct error *err)
+{
+  CLEANUP_AWS_KEY struct aws_key *key = NULL;
+
+  if (not_before)
+    return error_set (err, ERROR_USAGE, "AWS keys have no --not-before");
+  if (find_aws (sim, name, &key, err) < 0 || take_date (expires, &key->valid_to_s, err) < 0)
+    return -1;
+  key->imported = true;
+  if (strcmp (key->state, "PendingImport") == 0)
+    aws_set (key, "Enabled");
+  aws_key_save (sim, key);
+  return 0;
+}
+
 static int
 run_key_dates (struct sim *sim, const struct json *words, char **ret_text, struct error *err)
 {
-  const char *name = ctl_word (words, 0);
-  const char *texts[] = {ctl_option (words, "--not-before"), ctl_option (words, "--expires")};
-  CLEANUP (azure_named_clear) struct azure_named named = {.key = NULL};
-  int64_t *times[2];
+  const char *name = ctl_word (words, 0), *not_before = ctl_option (words, "--not-before"),
+             *expires = ctl_option (words, "--expires");
 
   (void)ret_text;
-  if (!name || find_azure (sim, name, &named, err) < 0)
-    return name ? -1 : fail_no_key (name, err);
-  times[0] = &named.version->nbf_s;
-  times[1] = &named.version->exp_s;
-  for (int i = 0; i < 2; i++) {
-    bool past = texts[i] && texts[i][0] == '-';
-    uint64_t ms = 0;
-
-    if (!texts[i])
-      continue;
-    if (strcmp (texts[i], "none") == 0)
-      *times[i] = 0;
-    else if (parse_duration (texts[i] + past, &ms, err) < 0)
-      return -1;
-    else
-      *times[i] = time (NULL) + (past ? -(int64_t)ms : (int64_t)ms) / 1000;
-  }
-  azure_key_save (sim, &named.vault, named.key);
-  return 0;
+  if (!name)
+    return fail_no_key (name, err);
+  return strncmp (name, "arn:", 4) == 0 ? aws_dates (sim, name, not_before, expires, err)
+                                        : azure_dates (sim, name, not_before, expires, err);
 }
 
 /* ---- creating ---------------------------------------------------------------------------------
@@ -310,6 +344,11 @@ create_azure (struct sim *sim, const struct json *words, char **ret_text, struct
     return error_set (err, ERROR_USAGE,
                       "create-key azure NAME (letters, digits, dashes), --kty RSA, RSA-HSM or "
                       "oct-HSM");
+  if (oct && !hsm)
+    return error_set (err, ERROR_USAGE,
+                      "Invalid kty value: %s: a vault has RSA and RSA-HSM keys only, as the real "
+                      "one; with --hsm the key is made in a managed HSM",
+                      kty);
   if (azure_vault_load (sim, vault_name, hsm, &vault) < 0)
     return error_set (err, ERROR_NOT_FOUND, "no vault is called %.60s: see create-vault",
                       vault_name);
@@ -360,7 +399,8 @@ const struct ctl_command ctl_keys[] = {
     {"rotate", "KEY", "new material; in a vault: a new version", run_rotate},
     {"key-state", "ARN STATE", "put a KMS key into any of its states", run_key_state},
     {"key-policy", "ARN JSON|default", "set the policy of a KMS key", run_key_policy},
-    {"key-dates", "URL [--not-before TIME] [--expires TIME]",
-     "set when a vault's key is valid, from now: 1h, -1h, none", run_key_dates},
+    {"key-dates", "KEY [--not-before TIME] [--expires TIME]",
+     "set when a vault's key, or imported AWS key material, is valid, from now: 1h, -1h, none",
+     run_key_dates},
     {NULL},
 };

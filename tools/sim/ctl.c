@@ -198,8 +198,7 @@ serve_line (struct sim *sim, int fd, const char *line)
     abort ();
   if (run_command (sim, words, &text, &err) < 0)
     json_set_string (answer, "error", err.text);
-  else
-    json_set_string (answer, "text", text ? text : "");
+  json_set_string (answer, "text", text ? text : "");
   printed = json_print (answer, false);
   if (printed && write_full (fd, printed, strlen (printed)) == 0 && write_full (fd, "\n", 1) == 0)
     return;
@@ -301,11 +300,11 @@ ctl_call (const char *dir, char **words, char **ret_text, struct error *err)
       || !(answer = read_line (fd, ANSWER_MAX_BYTES)))
     return error_set (err, ERROR_UNAVAILABLE, "the simulator does not answer");
   json = json_parse (answer, strlen (answer));
-  if (json_get_string (json, "error"))
-    return error_set (err, ERROR_USAGE, "%s", json_get_string (json, "error"));
   text = json_get_string (json, "text");
   if (!text)
     return error_set (err, ERROR_UNAVAILABLE, "the simulator's answer makes no sense");
   *ret_text = strdup (text);
+  if (json_get_string (json, "error"))
+    return error_set (err, ERROR_USAGE, "%s", json_get_string (json, "error"));
   return *ret_text ? 0 : error_set (err, ERROR_SYSTEM, "out of memory");
 }

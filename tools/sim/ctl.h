@@ -1,7 +1,7 @@
 /* The control socket, ctl.sock in the state folder (mode 0600): commands to the running simulator.
  *
  * A command is one line, a JSON array of words; the answer one line, {"text": ...} or {"error":
- * ...}.
+ * ...}; with the latter "text" is what is known instead, where that helps.
  */
 #ifndef SIM_CTL_H
 #define SIM_CTL_H
@@ -17,7 +17,9 @@ void ctl_unlink (struct sim *sim);
 /* Takes one connection and serves it in a thread of its own. */
 void ctl_accept (struct sim *sim, int ctl_fd);
 
-/* The client: sends the words to the simulator whose state folder `dir` is.  *ret_text is new. */
+/* The client: sends the words to the simulator whose state folder `dir` is.  *ret_text is new, or
+ * after an error NULL or what is known instead.
+ */
 int ctl_call (const char *dir, char **words, char **ret_text, struct error *err) MUST_CHECK;
 
 /* One command.  `words` are those behind its name; without `run` the entry is only for the help. */

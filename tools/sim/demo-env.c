@@ -278,6 +278,7 @@ print_common (struct env *env)
   fprintf (env->f, "export KEYFENCE_KMS_SIM_DIR='%s'\n", env->dir);
   fprintf (env->f, "export SSL_CERT_FILE='%s/%s'\n", env->dir, TLS_CA_FILE);
   fprintf (env->f, "export AWS_CA_BUNDLE='%s/%s'\n", env->dir, TLS_CA_FILE);
+  fprintf (env->f, "export REQUESTS_CA_BUNDLE='%s/%s'\n", env->dir, TLS_CA_FILE);
   fprintf (env->f, "export NODE_EXTRA_CA_CERTS='%s/%s'\n", env->dir, TLS_CA_FILE);
   fprintf (env->f, "export AWS_REGION='us-east-1'\n");
   fprintf (env->f, "export AWS_DEFAULT_REGION='us-east-1'\n"); /* the AWS CLI's older name of it */

@@ -9,7 +9,6 @@
 #include "tools/sim/demo-env.h"
 
 #define UPPER_AND_DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 #define MACHINE_LIFETIME_S 21600
 
 /* ---- AWS --------------------------------------------------------------------------------------
@@ -64,7 +63,7 @@ fill_aws (struct sim *sim)
   demo_add_principal (sim, AWS_ACCOUNT, "role/" DEMO_MACHINE_ROLE, NULL, NULL, NULL);
   demo_add_principal (sim, AWS_ACCOUNT, "role/" DEMO_WORKLOAD_ROLE, NULL, DEMO_SUBJECT, NULL);
   aws_machine_save (sim, "instance", &machine);
-  sim_random_text (LETTERS, 64, machine.token);
+  sim_secret_text (64, machine.token);
   aws_machine_save (sim, "container", &machine);
   aws_access_key_new (sim, DEMO_USER, NULL, 0, &key);
   demo_add_principal (sim, AWS_ACCOUNT, DEMO_USER, NULL, NULL, NULL);
@@ -102,7 +101,7 @@ fill_azure (struct sim *sim)
   azure_tenant (sim, app.tenant);
   sim_uuid (app.client_id);
   sim_uuid (app.object_id);
-  sim_random_text (LETTERS, 40, app.secret);
+  sim_secret_text (40, app.secret);
   app.certificate = client_cert_new (sim->dir_fd, CLIENT_CERT_FILE);
   add_vault (sim, false, &app, &machine);
   add_vault (sim, true, &app, &machine);

@@ -63,10 +63,16 @@ static void __attribute__ ((noreturn)) fail_usage (const char *text)
   exit (EXIT_USAGE);
 }
 
+/* `more` is printed below the error; it may be NULL. */
+static void __attribute__ ((noreturn)) fail_with (const struct error *err, const char *more)
+{
+  fprintf (stderr, "%s: %s%s\n%s", NAME, err->text, more && *more ? ":" : "", more ? more : "");
+  exit (err->class == ERROR_USAGE ? EXIT_USAGE : EXIT_FAILURE);
+}
+
 static void __attribute__ ((noreturn)) fail (const struct error *err)
 {
-  fprintf (stderr, "%s: %s\n", NAME, err->text);
-  exit (err->class == ERROR_USAGE ? EXIT_USAGE : EXIT_FAILURE);
+  fail_with (err, NULL);
 }
 
 static uint16_t
@@ -141,7 +147,7 @@ call (const char *dir, char **words)
   char *text = NULL;
 
   if (ctl_call (dir, words, &text, &err) < 0)
-    fail (&err);
+    fail_with (&err, text);
   fputs (text, stdout);
   if (*text && text[strlen (text) - 1] != '\n')
     putchar ('\n');

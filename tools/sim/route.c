@@ -1,10 +1,14 @@
 /* route.c owns the way of a request: whose it is, the faults on it, the answer, the log. */
+#include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include <openssl/rand.h>
 
+#include "common/checked.h"
 #include "common/encode.h"
 #include "common/io.h"
 #include "tools/sim/log.h"
@@ -35,6 +39,17 @@ sim_random_text (const char *alphabet, size_t count, char *ret)
 }
 
 void
+sim_secret_text (size_t count, char *ret)
+{
+  static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+  size_t word = strlen (SIM_SECRET_WORD);
+
+  assert (count >= word + 16);
+  memcpy (ret, SIM_SECRET_WORD, word);
+  sim_random_text (alphabet, count - word, ret + word);
+}
+
+void
 sim_uuid (char ret[37])
 {
   uint8_t b[16];
@@ -46,6 +61,69 @@ sim_uuid (char ret[37])
   b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
   hex_encode (b, sizeof b, hex);
   snprintf (ret, 37, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
+}
+
+/* ---- names ------------------------------------------------------------------------------------
+ */
+
+static bool
+has_operation (const struct service *service, const char *name)
+{
+  const char *operation;
+
+  for (size_t i = 0; (operation = service->operation (i)) != NULL; i++)
+    if (strcasecmp (operation, name) == 0)
+      return true;
+  return false;
+}
+
+/* Whether the operation was named by a smaller number already. */
+static bool
+named_before (const struct service *service, size_t i)
+{
+  for (size_t j = 0; j < i; j++)
+    if (strcmp (service->operation (i), service->operation (j)) == 0)
+      return true;
+  return false;
+}
+
+static char *
+list_operations (void)
+{
+  char *text = NULL;
+  size_t size;
+  FILE *f = open_memstream (&text, &size);
+
+  if (!f)
+    abort ();
+  fputs ("all, aws, azure, and by service:\n", f);
+  for (size_t i = 0; sim_services[i]; i++) {
+    const struct service *service = sim_services[i];
+
+    fprintf (f, "  %s:", service->name);
+    for (size_t j = 0; service->operation (j); j++)
+      if (!named_before (service, j))
+        fprintf (f, " %s", service->operation (j));
+    fputc ('\n', f);
+  }
+  if (fclose (f) != 0)
+    abort ();
+  return text;
+}
+
+bool
+sim_knows_operation (const char *name, char **ret_list)
+{
+  static const char *const wide[] = {"all", "aws", "azure"};
+
+  for (size_t i = 0; i < ARRAY_SIZE (wide); i++)
+    if (strcmp (name, wide[i]) == 0)
+      return true;
+  for (size_t i = 0; sim_services[i]; i++)
+    if (strcmp (name, sim_services[i]->name) == 0 || has_operation (sim_services[i], name))
+      return true;
+  *ret_list = list_operations ();
+  return false;
 }
 
 /* ---- faults -----------------------------------------------------------------------------------

@@ -51,6 +51,9 @@ struct service {
   /* Whether the request is for this service; then it also sets ex->operation. */
   bool (*claims) (struct exchange *ex);
 
+  /* The name of operation number i, from 0 and in any order; NULL past the last. */
+  const char *(*operation) (size_t i);
+
   void (*answer) (struct exchange *ex);
 
   /* Answers as the real service does when this has gone wrong; false when the service has no such
@@ -63,6 +66,11 @@ extern const struct service aws_kms_service, aws_sts_service, aws_imds_service,
 
 /* All services, ending in NULL; the first that claims a request has it. */
 extern const struct service *const sim_services[];
+
+/* Whether a fault can be meant for `name`: "all", a cloud, a service, or an operation.  False: a
+ * new string says which there are.
+ */
+bool sim_knows_operation (const char *name, char **ret_list);
 
 /* Answers one request: everything but the web server around it.  Any number of threads. */
 void sim_answer (struct sim *sim, const struct request *request, struct reply *reply);
@@ -80,5 +88,11 @@ void sim_clear (struct sim *sim);
 /* Random text: a version 4 UUID; `count` characters of `alphabet`. */
 void sim_uuid (char ret[37]);
 void sim_random_text (const char *alphabet, size_t count, char *ret);
+
+/* A secret of `count` letters and digits; all of them begin with the same word, so that a search
+ * for it finds where one has come that should not be there.
+ */
+#define SIM_SECRET_WORD "kfPlanted"
+void sim_secret_text (size_t count, char *ret);
 
 #endif

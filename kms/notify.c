@@ -1,0 +1,84 @@
+/* notify.c owns the posting of one message. */
+#include "kms/notify.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kms/http.h"
+
+#define NOTIFY_TIMEOUT_MS 10000
+#define INPUT_MAX ((size_t)128 * 1024)
+
+static int
+failed (const char *what, const char *detail)
+{
+  printf ("%s%s%s\n", what, detail[0] ? ": " : "", detail);
+  fflush (stdout);
+  return 1;
+}
+
+/* The URL may hold a token, so it lies in secret memory. */
+static int
+read_input (struct secret *input, size_t *ret_size)
+{
+  size_t used = 0;
+
+  if (secret_init (input, INPUT_MAX, NULL) < 0)
+    return -1;
+  while (used < INPUT_MAX) {
+    ssize_t n = read (STDIN_FILENO, input->bytes + used, INPUT_MAX - used);
+
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return -1;
+    if (n == 0) {
+      *ret_size = used;
+      return 0;
+    }
+    used += (size_t)n;
+  }
+  return -1;
+}
+
+static int
+post (const char *url, const char *body, size_t body_size)
+{
+  const struct http_request request = {
+      .method = "POST",
+      .url = url,
+      .headers = {{"Content-Type", NULL, "application/json"}},
+      .body = body,
+      .body_size = body_size,
+      .timeout_ms = NOTIFY_TIMEOUT_MS,
+  };
+  CLEANUP_HTTP_ANSWER struct http_answer answer = {0};
+  char status[32];
+
+  if (http_exchange (&request, &answer) == 0) {
+    snprintf (status, sizeof status, "HTTP %u", answer.status);
+    return answer.status / 100 == 2 ? 0 : failed (status, "");
+  }
+  if (answer.failure == HTTP_REFUSED) /* the words have the URL in them */
+    return failed ("refused", "neither https, nor http to a loopback address");
+  return failed (http_failure_name (answer.failure), answer.detail);
+}
+
+int
+notify_main (void)
+{
+  CLEANUP_SECRET struct secret input = {0};
+  size_t size;
+  char *newline;
+
+  if (read_input (&input, &size) < 0)
+    return failed ("input", "it can't be read, or is too long");
+  newline = memchr (input.bytes, '\n', size);
+  if (!newline)
+    return failed ("input", "there is no URL");
+  *newline = '\0';
+  return post ((char *)input.bytes, newline + 1,
+               size - (size_t)(newline + 1 - (char *)input.bytes));
+}
