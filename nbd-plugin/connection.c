@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static _Atomic uint64_t last_connection_id;
 static atomic_uint last_worker_number;
@@ -22,15 +23,25 @@ static void
 worker_free (struct volume *volume, struct worker *worker)
 {
   volume->engine->queue_free (worker->queue);
-  free (worker->buffers);
+  munmap (worker->buffers, volume->engine->depth * CHUNK_BYTES);
   free (worker);
+}
+
+/* Straight from the kernel: aligned, takes no memory before it is used, and gives it back. */
+static uint8_t *
+buffers_new (size_t size_bytes)
+{
+  void *buffers =
+      mmap (NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+  return buffers == MAP_FAILED ? NULL : buffers;
 }
 
 static struct worker *
 worker_new (struct volume *volume)
 {
   unsigned depth = volume->engine->depth;
-  void *memory = NULL, *buffers = NULL;
+  void *memory = NULL;
   struct worker *worker;
 
   if (posix_memalign (&memory, _Alignof(struct worker), sizeof *worker) != 0)
@@ -38,17 +49,18 @@ worker_new (struct volume *volume)
   worker = memset (memory, 0, sizeof *worker);
   worker->thread = pthread_self ();
   worker->number = atomic_fetch_add (&last_worker_number, 1);
-  if (posix_memalign (&buffers, 4096, depth * CHUNK_BYTES) != 0)
+  worker->buffers = buffers_new (depth * CHUNK_BYTES);
+  if (!worker->buffers)
     goto err;
-  worker->buffers = buffers;
   for (unsigned i = 0; i < depth; i++)
     worker->pieces[i].transfer.buf = worker->buffers + i * CHUNK_BYTES;
-  if (volume->engine->queue_new (&volume->backing, &worker->queue) < 0)
+  if (volume->engine->queue_new (&volume->backing, worker->buffers, &worker->queue) < 0)
     goto err;
   return worker;
 
 err:
-  free (buffers);
+  if (worker->buffers)
+    munmap (worker->buffers, depth * CHUNK_BYTES);
   free (worker);
   return NULL;
 }

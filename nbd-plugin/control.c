@@ -8,13 +8,13 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/checked.h"
 #include "common/io.h"
 #include "common/json.h"
 #include "common/paths.h"
+#include "common/unix-socket.h"
 #include "nbd-plugin/log.h"
 #include "nbd-plugin/status.h"
 
@@ -22,7 +22,8 @@
 #define LINE_MAX_BYTES 1024
 
 struct client {
-  int fd; /* -1: free */
+  int fd;          /* -1: free */
+  uint64_t ticket; /* of the command whose result it waits for; 0: of none */
   size_t used;
   char line[LINE_MAX_BYTES];
 };
@@ -41,76 +42,179 @@ struct control {
 
 /* ---- commands ---- */
 
+/* What is answered at once; NULL: later, when the client's ticket has its result. */
 static struct json *
-command_status (struct control *control)
+command_status (struct control *control, struct client *client, const char *rest)
 {
+  (void)client;
+  (void)rest;
   return status_new (control->volume, control->keymon);
+}
+
+static struct json *
+command_metrics (struct control *control, struct client *client, const char *rest)
+{
+  (void)client;
+  (void)rest;
+  return status_metrics_new (control->volume, control->keymon);
+}
+
+static struct json *
+error_new (const char *text)
+{
+  struct json *json = json_object_new ();
+
+  if (json)
+    json_set_string (json, "error", text);
+  return json;
+}
+
+static struct json *
+operate (struct control *control, struct client *client, enum desk_command command,
+         const char *text)
+{
+  client->ticket = keymon_command (control->keymon, command, text);
+  return client->ticket == 0 ? error_new ("the server is ending, or has too many commands to do")
+                             : NULL;
+}
+
+static struct json *
+command_check (struct control *control, struct client *client, const char *rest)
+{
+  (void)rest;
+  return operate (control, client, DESK_CHECK, "");
+}
+
+static struct json *
+command_fence (struct control *control, struct client *client, const char *rest)
+{
+  return operate (control, client, DESK_FENCE, rest);
+}
+
+static struct json *
+command_unfence (struct control *control, struct client *client, const char *rest)
+{
+  (void)rest;
+  return operate (control, client, DESK_UNFENCE, "");
+}
+
+static struct json *
+command_reload (struct control *control, struct client *client, const char *rest)
+{
+  (void)rest;
+  return operate (control, client, DESK_RELOAD, "");
 }
 
 static const struct {
   const char *name;
-  struct json *(*run) (struct control *control);
+  bool takes_text; /* the rest of the line */
+  struct json *(*run) (struct control *control, struct client *client, const char *rest);
 } commands[] = {
-    {"status", command_status},
+    {"status", false, command_status},   {"metrics", false, command_metrics},
+    {"check", false, command_check},     {"fence", true, command_fence},
+    {"unfence", false, command_unfence}, {"reload", false, command_reload},
 };
 
 static struct json *
-run_command (struct control *control, const char *line)
+run_command (struct control *control, struct client *client, char *line)
 {
-  struct json *json;
+  char *rest = strchr (line, ' ');
 
+  if (rest)
+    *rest++ = '\0';
+  else
+    rest = line + strlen (line);
+  kms_text_clean (rest);
   for (size_t i = 0; i < ARRAY_SIZE (commands); i++)
-    if (strcmp (line, commands[i].name) == 0)
-      return commands[i].run (control);
-  json = json_object_new ();
-  if (json)
-    json_set_string (json, "error", "there is no such command");
-  return json;
+    if (strcmp (line, commands[i].name) == 0 && (commands[i].takes_text || !*rest))
+      return commands[i].run (control, client, rest);
+  return error_new ("there is no such command");
 }
 
 /* ---- clients ---- */
 
 static void
-drop (struct client *client)
+drop (struct control *control, struct client *client)
 {
+  if (client->ticket != 0)
+    keymon_forget (control->keymon, client->ticket);
+  client->ticket = 0;
   close (client->fd);
   client->fd = -1;
 }
 
 /* Sends the whole answer or drops the client: an answer fits into a socket's buffer. */
 static void
-answer (struct control *control, struct client *client, const char *line)
+send_answer (struct control *control, struct client *client, struct json *answer)
 {
-  CLEANUP_JSON struct json *json = run_command (control, line);
+  CLEANUP_JSON struct json *json = answer;
   CLEANUP_FREE char *text = json ? json_print (json, false) : NULL;
   size_t length;
 
   if (!text) {
-    drop (client);
+    drop (control, client);
     return;
   }
   length = strlen (text);
   text[length] = '\n'; /* in the place of the NUL */
   if (send (client->fd, text, length + 1, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)length + 1)
-    drop (client);
+    drop (control, client);
 }
 
-/* Answers every whole line that has come. */
+/* Answers every whole line that has come, up to one whose answer comes later. */
 static void
 answer_lines (struct control *control, struct client *client)
 {
   char *newline;
 
-  while (client->fd >= 0 && (newline = memchr (client->line, '\n', client->used)) != NULL) {
+  while (client->fd >= 0 && client->ticket == 0
+         && (newline = memchr (client->line, '\n', client->used)) != NULL) {
     size_t length = (size_t)(newline - client->line) + 1;
+    struct json *json;
 
     *newline = '\0';
-    answer (control, client, client->line);
+    json = run_command (control, client, client->line);
+    if (json || client->ticket == 0)
+      send_answer (control, client, json);
     client->used -= length;
     memmove (client->line, client->line + length, client->used);
   }
-  if (client->fd >= 0 && client->used == sizeof client->line)
-    drop (client);
+  if (client->fd >= 0 && client->ticket == 0 && client->used == sizeof client->line)
+    drop (control, client);
+}
+
+static void
+send_result (struct control *control, struct client *client, const struct desk_result *result)
+{
+  struct json *json = status_new (control->volume, control->keymon), *member;
+
+  if (json) {
+    member = json_set_object (json, "result");
+    json_set_string (member, "command", desk_command_name (result->command));
+    json_set_string (member, "class", result->class);
+    json_set_string (member, "reason", result->reason);
+    json_set_string (member, "detail", result->detail);
+    json_set_string (member, "request_id", result->request_id);
+  }
+  send_answer (control, client, json);
+}
+
+/* Tells those who wait what has come of their commands. */
+static void
+answer_results (struct control *control)
+{
+  struct desk_result result;
+
+  for (size_t i = 0; i < CLIENTS_MAX; i++) {
+    struct client *client = &control->clients[i];
+
+    if (client->fd < 0 || client->ticket == 0
+        || !keymon_result (control->keymon, client->ticket, &result))
+      continue;
+    client->ticket = 0;
+    send_result (control, client, &result);
+    answer_lines (control, client);
+  }
 }
 
 static void
@@ -122,7 +226,7 @@ serve_client (struct control *control, struct client *client)
   if (n < 0 && (errno == EAGAIN || errno == EINTR))
     return;
   if (n <= 0) {
-    drop (client);
+    drop (control, client);
     return;
   }
   client->used += (size_t)n;
@@ -141,6 +245,7 @@ accept_client (struct control *control)
 
     if (client->fd < 0) {
       client->fd = fd;
+      client->ticket = 0;
       client->used = 0;
       return;
     }
@@ -148,25 +253,56 @@ accept_client (struct control *control)
   close (fd);
 }
 
+enum { POLL_WAKE, POLL_LISTEN, POLL_RESULT, POLL_CLIENTS };
+
+/* A client that waits for a result is not listened to, but for its going. */
+static void
+fill_pollfds (const struct control *control, struct pollfd *pfds)
+{
+  pfds[POLL_WAKE] = (struct pollfd){.fd = control->wake_fd, .events = POLLIN};
+  pfds[POLL_LISTEN] = (struct pollfd){.fd = control->listen_fd, .events = POLLIN};
+  pfds[POLL_RESULT] = (struct pollfd){.fd = keymon_result_fd (control->keymon), .events = POLLIN};
+  for (size_t i = 0; i < CLIENTS_MAX; i++) {
+    const struct client *client = &control->clients[i];
+
+    pfds[POLL_CLIENTS + i] =
+        (struct pollfd){.fd = client->fd, .events = client->ticket == 0 ? POLLIN : 0};
+  }
+}
+
+static void
+take_results (struct control *control)
+{
+  uint64_t count;
+  ssize_t n = read (keymon_result_fd (control->keymon), &count, sizeof count);
+
+  (void)n;
+  answer_results (control);
+}
+
 static void *
 run (void *opaque)
 {
   struct control *control = opaque;
-  struct pollfd pfds[2 + CLIENTS_MAX];
+  struct pollfd pfds[POLL_CLIENTS + CLIENTS_MAX];
 
   for (;;) {
-    pfds[0] = (struct pollfd){.fd = control->wake_fd, .events = POLLIN};
-    pfds[1] = (struct pollfd){.fd = control->listen_fd, .events = POLLIN};
-    for (size_t i = 0; i < CLIENTS_MAX; i++)
-      pfds[2 + i] = (struct pollfd){.fd = control->clients[i].fd, .events = POLLIN};
+    fill_pollfds (control, pfds);
     if (poll (pfds, ARRAY_SIZE (pfds), -1) < 0)
       continue;
-    if (pfds[0].revents)
+    if (pfds[POLL_WAKE].revents)
       return NULL;
-    for (size_t i = 0; i < CLIENTS_MAX; i++)
-      if (pfds[2 + i].revents)
+    for (size_t i = 0; i < CLIENTS_MAX; i++) {
+      if (pfds[POLL_CLIENTS + i].revents == 0)
+        continue;
+      if (control->clients[i].ticket != 0)
+        drop (control, &control->clients[i]);
+      else
         serve_client (control, &control->clients[i]);
-    if (pfds[1].revents)
+    }
+    if (pfds[POLL_RESULT].revents)
+      take_results (control);
+    if (pfds[POLL_LISTEN].revents)
       accept_client (control);
   }
 }
@@ -175,37 +311,29 @@ run (void *opaque)
 
 /* Removes a socket that nobody listens to any more. */
 static int
-remove_stale (const struct sockaddr_un *address, struct error *err)
+remove_stale (const char *path, struct error *err)
 {
-  CLEANUP_CLOSE int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  struct stat st;
+  int r = unix_socket_remove_stale (path);
 
-  if (lstat (address->sun_path, &st) < 0)
-    return errno == ENOENT ? 0
-                           : error_set_errno (err, errno, "control socket %s", address->sun_path);
-  if (!S_ISSOCK (st.st_mode))
-    return error_set (err, ERROR_USAGE, "control socket %s: something else is in its place",
-                      address->sun_path);
-  if (fd >= 0 && connect (fd, (const struct sockaddr *)address, sizeof *address) < 0
-      && errno == ECONNREFUSED && unlink (address->sun_path) == 0)
-    return 0;
-  return error_set (
-      err, ERROR_BUSY,
-      "control socket %s is in use by another server: choose another place with control=",
-      address->sun_path);
+  if (r == -ENOTSOCK)
+    return error_set (err, ERROR_USAGE, "control socket %s: something else is in its place", path);
+  if (r == -EADDRINUSE)
+    return error_set (
+        err, ERROR_BUSY,
+        "control socket %s is in use by another server: choose another place with control=", path);
+  return r < 0 ? error_set_errno (err, -r, "control socket %s", path) : 0;
 }
 
 static int
 listen_at (struct control *control, struct error *err)
 {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  struct sockaddr_un address;
   struct stat st;
 
-  if (strlen (control->path) >= sizeof address.sun_path)
+  if (unix_socket_address (control->path, &address) < 0)
     return error_set (err, ERROR_USAGE, "control socket %s: the path is longer than %zu bytes",
-                      control->path, sizeof address.sun_path - 1);
-  memcpy (address.sun_path, control->path, strlen (control->path) + 1);
-  if (remove_stale (&address, err) < 0)
+                      control->path, UNIX_SOCKET_PATH_MAX);
+  if (remove_stale (control->path, err) < 0)
     return -1;
   control->listen_fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (control->listen_fd < 0)

@@ -13,10 +13,11 @@ struct engine_queue {
 };
 
 static int
-sync_queue_new (struct backing *backing, struct engine_queue **ret_queue)
+sync_queue_new (struct backing *backing, void *buffers, struct engine_queue **ret_queue)
 {
   struct engine_queue *queue = calloc (1, sizeof *queue);
 
+  (void)buffers;
   if (!queue)
     return -ENOMEM;
   queue->backing = backing;
@@ -41,10 +42,9 @@ transfer_some (int fd, const struct transfer *t, size_t done_bytes)
   return preadv2 (fd, &iov, 1, offset, 0);
 }
 
-static int
-transfer_all (int fd, const struct transfer *t)
+int
+transfer_finish (int fd, const struct transfer *t, size_t done_bytes)
 {
-  size_t done_bytes = 0;
   unsigned repeats = 0;
 
   while (done_bytes < t->size_bytes) {
@@ -65,7 +65,7 @@ transfer_all (int fd, const struct transfer *t)
 static void
 sync_submit (struct engine_queue *queue, struct transfer *transfer)
 {
-  transfer->result = transfer_all (queue->backing->fd, transfer);
+  transfer->result = transfer_finish (queue->backing->fd, transfer, 0);
   queue->done = transfer;
 }
 
@@ -86,11 +86,3 @@ const struct engine engine_sync = {
     .submit = sync_submit,
     .wait = sync_wait,
 };
-
-/* One engine so far: auto is sync. */
-const struct engine *
-engine_by_name (const char *name)
-{
-  (void)name;
-  return &engine_sync;
-}

@@ -1,296 +1,225 @@
-/* keymon.c owns the access to the key. */
+/* keymon.c owns the thread that watches over the access to the key. */
 #include "nbd-plugin/keymon.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "common/checked.h"
 #include "common/io.h"
-#include "common/paths.h"
 #include "kms/client.h"
-#include "nbd-plugin/log.h"
+#include "nbd-plugin/keymon-state.h"
 
 /* What requests that run get to end after the server was told to: then the keys go, whoever still
  * holds a connection.
  */
 #define QUIT_MS 5000
 
-/* How often a new agent is tried for while there is none. */
-#define AGENT_CARE_MS 1000
+/* The highest that a thread with an ordinary priority can't preempt, and the lowest such. */
+#define REALTIME_PRIORITY 1
 
-struct keymon {
-  struct volume *volume;
-  struct kms_client *client;
-  int wake_fd; /* written when the thread shall end */
-  int quit_fd; /* written when the server was told to end */
-  pthread_t thread;
-  bool thread_runs;
-  bool hopeless;        /* no further try can help: an operator must look */
-  uint64_t next_try_ms; /* clock_ms (); only the thread uses it after the start */
-  unsigned jitter_seed;
-
-  pthread_mutex_t mutex; /* guards told */
-  struct key_snapshot told;
-};
-
-const char *
-key_state_name (enum key_state state)
+static void
+signal_fd (int fd)
 {
-  return state == KEY_ACTIVE ? "active" : "fenced";
+  uint64_t one = 1;
+  ssize_t n = write (fd, &one, sizeof one);
+
+  (void)n; /* full: it has been told already */
+}
+
+/* Called by the asker's thread. */
+static void
+answered (void *opaque, struct asker_answer *answer)
+{
+  struct keymon *keymon = opaque;
+
+  {
+    LOCK_FOR_SCOPE (&keymon->mutex);
+    secret_clear (&keymon->answer.volume_key);
+    keymon->answer = *answer;
+    memset (&keymon->answer.volume_key, 0, sizeof keymon->answer.volume_key);
+    secret_take (&keymon->answer.volume_key, &answer->volume_key);
+    keymon->has_answer = true;
+  }
+  signal_fd (keymon->wake_fd);
+}
+
+/* Called by the settler's thread. */
+static void
+settled (void *opaque, int result, uint64_t took_ms)
+{
+  struct keymon *keymon = opaque;
+  struct tell_event event = {.time_unix_ms = wall_clock_ms (), .event = "flushed"};
+
+  if (result < 0)
+    snprintf (event.detail, sizeof event.detail,
+              "after the fence, making acknowledged writes durable failed: %s",
+              strerrordesc_np (-result));
+  else
+    snprintf (event.detail, sizeof event.detail,
+              "all acknowledged writes are durable (%llu ms after the fence)",
+              (unsigned long long)took_ms);
+  tell_event (keymon->teller, &event);
+}
+
+/* ---- the thread ---- */
+
+static void
+drain (int fd)
+{
+  uint64_t count;
+  ssize_t n = read (fd, &count, sizeof count);
+
+  (void)n;
 }
 
 static void
-tell (struct keymon *keymon, enum key_state state, const char *reason, const char *detail)
+arm (struct keymon *keymon, uint64_t at_ms)
 {
-  struct key_snapshot *told = &keymon->told;
-  LOCK_FOR_SCOPE (&keymon->mutex);
+  struct itimerspec spec = {0};
 
-  if (told->state != state || told->since_unix_s == 0)
-    told->since_unix_s = time (NULL);
-  told->state = state;
-  snprintf (told->reason, sizeof told->reason, "%s", reason);
-  snprintf (told->detail, sizeof told->detail, "%s", detail);
+  if (at_ms != UINT64_MAX) {
+    at_ms = MAX (at_ms, 1); /* zeros would disarm it; the past fires at once */
+    spec.it_value.tv_sec = (time_t)(at_ms / 1000);
+    spec.it_value.tv_nsec = (long)(at_ms % 1000) * 1000000;
+  }
+  timerfd_settime (keymon->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
 }
 
 static void
-note_check (struct keymon *keymon, enum kms_class class)
+begin_to_quit (struct keymon *keymon)
 {
-  LOCK_FOR_SCOPE (&keymon->mutex);
-
-  keymon->told.last_check_unix_s = time (NULL);
-  keymon->told.checks[class]++;
+  if (keymon->quit_at_ms == 0)
+    keymon->quit_at_ms = clock_ms () + QUIT_MS;
+  gate_release (&keymon->volume->gate);
 }
 
-static void
-plan_next_try (struct keymon *keymon, bool wanted)
-{
-  uint64_t interval_ms = keymon->volume->params.check_interval_ms;
-  LOCK_FOR_SCOPE (&keymon->mutex);
-
-  if (!wanted) {
-    keymon->told.next_check_unix_s = 0;
-    return;
-  }
-  /* Jitter only ever shortens, so that a host full of volumes spreads its calls. */
-  interval_ms -= interval_ms / 5 * (uint64_t)(rand_r (&keymon->jitter_seed) % 1000) / 1000;
-  keymon->next_try_ms = clock_ms () + interval_ms;
-  keymon->told.next_check_unix_s = time (NULL) + (int64_t)((interval_ms + 999) / 1000);
-}
-
-/* The header on the disk now, which must still be of the volume that was opened. */
-static int
-reload_header (const struct volume *volume, struct header **ret_header, struct error *err)
-{
-  CLEANUP_HEADER struct header *header = NULL;
-  const struct header_info *info;
-
-  if (header_load (volume->backing.meta_fd, volume->params.path, true, &header, err) < 0)
-    return -1;
-  info = header_info (header);
-  if (strcmp (info->uuid, volume->info.uuid) != 0 || info->sector_size != volume->info.sector_size
-      || info->data_offset_bytes != volume->info.data_offset_bytes)
-    return error_set (err, ERROR_CORRUPT,
-                      "%s now has the header of another volume (%s, not %s): restore its own",
-                      volume->params.path, info->uuid, volume->info.uuid);
-  *ret_header = header;
-  header = NULL;
-  return 0;
-}
-
-/* Verifies the key and keys the contexts; the raw key is gone when this returns. */
-static int
-take_key (struct keymon *keymon, struct header *header, struct secret *volume_key,
-          struct error *err)
-{
-  struct volume *volume = keymon->volume;
-
-  if (header_verify (header, volume_key, err) < 0)
-    return error_prefix (err, "%s", volume->params.path);
-  if (keys_set (volume->keys, volume_key, err) < 0)
-    return -1;
-  secret_clear (volume_key);
-  tell (keymon, KEY_ACTIVE, "ok", "");
-  plan_next_try (keymon, false);
-  atomic_store_explicit (&volume->serving, true, memory_order_release);
-  return 0;
-}
-
-/* Whether time or the owner can mend it; everything else needs somebody to look at this volume. */
-static bool may_pass (enum kms_class class)
-{
-  return class != KMS_CORRUPT && class != KMS_CONFIG;
-}
-
-static int
-give_up (struct keymon *keymon, const char *reason, const struct error *err)
-{
-  keymon->hopeless = true;
-  tell (keymon, KEY_FENCED, reason, err->text);
-  plan_next_try (keymon, false);
-  return -1;
-}
-
-/* One try for the key by `header`'s primary wrap.  0 when the volume is active. */
-static int
-try_key (struct keymon *keymon, struct header *header, struct error *err)
-{
-  struct volume *volume = keymon->volume;
-  const struct wrap *primary = token_primary (header_token (header));
-  CLEANUP_SECRET struct secret volume_key = {0};
-  struct kms_outcome outcome = {0};
-  int r;
-
-  if (!primary) {
-    error_set (err, ERROR_CORRUPT, "%s has no primary wrap: restore its header",
-               volume->params.path);
-    return give_up (keymon, "header", err);
-  }
-  r = kms_client_unwrap (keymon->client, primary, volume->info.uuid, false,
-                         (uint32_t)volume->params.check_timeout_ms, &volume_key, &outcome);
-  note_check (keymon, outcome.class);
-  if (r < 0) {
-    kms_outcome_error (&outcome, err);
-    if (!may_pass (outcome.class))
-      return give_up (keymon, outcome.reason, err);
-    tell (keymon, KEY_FENCED, outcome.reason, err->text);
-    plan_next_try (keymon, true);
-    return -1;
-  }
-  if (take_key (keymon, header, &volume_key, err) < 0)
-    return give_up (keymon, "header", err);
-  return 0;
-}
-
-/* A later try, for which the header is read again: it may have been restored or rewrapped. */
-static void
-try_again (struct keymon *keymon)
-{
-  CLEANUP_HEADER struct header *header = NULL;
-  struct error err = {0};
-
-  if (reload_header (keymon->volume, &header, &err) < 0) {
-    tell (keymon, KEY_FENCED, "header", err.text);
-    plan_next_try (keymon, true);
-    return;
-  }
-  if (try_key (keymon, header, &err) == 0)
-    log_notice ("%s: key access is there; serving", keymon->volume->params.path);
-  else if (keymon->hopeless)
-    log_error ("%s", err.text);
-}
-
-static bool
-is_active (struct keymon *keymon)
-{
-  return atomic_load (&keymon->volume->serving);
-}
-
-/* Until when nothing need be done, should nothing happen; -1: for ever. */
-static int
-wait_ms (struct keymon *keymon, uint64_t quit_at_ms)
-{
-  bool done = keymon->hopeless || is_active (keymon);
-  int care_ms = quit_at_ms == 0 && kms_client_fd (keymon->client) < 0 ? AGENT_CARE_MS : -1;
-  uint64_t now_ms = clock_ms (), left_ms = UINT64_MAX;
-
-  if (quit_at_ms != 0)
-    left_ms = quit_at_ms;
-  else if (!done)
-    left_ms = keymon->next_try_ms;
-  if (left_ms == UINT64_MAX)
-    return care_ms;
-  left_ms = left_ms > now_ms ? left_ms - now_ms : 0;
-  return (int)MIN (left_ms, care_ms < 0 ? 3600 * 1000 : (uint64_t)care_ms);
-}
-
-/* nbdkit ends only when all its clients have gone, which is theirs to decide: the keys don't wait.
+/* Whether the first try for the key has come to its end, one way or the other, or nobody waits for
+ * it any more.
  */
-static void
-wipe_for_quit (struct keymon *keymon)
+static bool
+is_first_round_over (const struct keymon *keymon)
 {
-  atomic_store (&keymon->volume->serving, false);
-  keys_wipe (keymon->volume->keys);
-  keymon->hopeless = true;
-  tell (keymon, KEY_FENCED, "stopping",
-        "the server was told to end and waits for its clients to go");
-  plan_next_try (keymon, false);
+  const struct fence *fence = &keymon->fence;
+
+  return fence->state != FENCE_FENCED || fence->latch != FENCE_NOT_LATCHED
+         || keymon->quit_at_ms != 0
+         || (fence->asked.kind == FENCE_ASK_NOTHING && fence->next_ask_ms > clock_ms ())
+         || fence->cycle_at_ms != keymon->first_round_ms; /* the next has begun already */
 }
 
 static void
-try_when_due (struct keymon *keymon)
+note_first_round (struct keymon *keymon)
 {
-  if (kms_client_ensure (keymon->client) < 0)
-    return; /* its backoff runs */
-  if (!keymon->hopeless && !is_active (keymon) && clock_ms () >= keymon->next_try_ms)
-    try_again (keymon);
+  if (keymon->first_round_over)
+    return;
+  if (keymon->first_round_ms == 0)
+    keymon->first_round_ms = keymon->fence.cycle_at_ms;
+  if (!is_first_round_over (keymon))
+    return;
+  keymon->first_round_over = true;
+  if (keymon->fence.state == FENCE_FENCED)
+    keymon_tell_state (keymon, "starting");
+  pthread_cond_signal (&keymon->started);
+}
+
+/* False when the thread shall end. */
+static bool
+turn (struct keymon *keymon, bool told_to_quit)
+{
+  LOCK_FOR_SCOPE (&keymon->mutex);
+
+  if (keymon->ends)
+    return false;
+  if (told_to_quit)
+    begin_to_quit (keymon);
+  if (!keymon->quitted) {
+    keymon_step (keymon);
+    note_first_round (keymon);
+    if (keymon->quit_at_ms != 0 && clock_ms () >= keymon->quit_at_ms)
+      keymon_close_for_good (keymon);
+  }
+  arm (keymon, keymon->quitted ? UINT64_MAX : keymon_next_ms (keymon));
+  if (desk_find (&keymon->desk, DESK_DONE))
+    signal_fd (keymon->result_fd);
+  return true;
 }
 
 static void *
 run (void *opaque)
 {
   struct keymon *keymon = opaque;
-  uint64_t quit_at_ms = 0;
+  const struct sched_param priority = {.sched_priority = REALTIME_PRIORITY};
+  struct pollfd pfds[] = {{.fd = keymon->wake_fd, .events = POLLIN},
+                          {.fd = keymon->timer_fd, .events = POLLIN},
+                          {.fd = keymon->quit_fd, .events = POLLIN}};
+  bool told_to_quit = false;
 
-  for (;;) {
-    /* The agent's end shows as an event on its socket; it says nothing there of its own. */
-    struct pollfd pfds[] = {
-        {.fd = keymon->wake_fd, .events = POLLIN},
-        {.fd = quit_at_ms == 0 ? kms_client_fd (keymon->client) : -1, .events = POLLIN},
-        {.fd = quit_at_ms == 0 ? keymon->quit_fd : -1, .events = POLLIN}};
-    int n = poll (pfds, ARRAY_SIZE (pfds), wait_ms (keymon, quit_at_ms));
-
-    if (n > 0 && pfds[0].revents)
-      return NULL;
-    if (n > 0 && pfds[2].revents)
-      quit_at_ms = clock_ms () + QUIT_MS;
-    if (quit_at_ms == 0)
-      try_when_due (keymon);
-    else if (clock_ms () >= quit_at_ms) {
-      wipe_for_quit (keymon);
-      quit_at_ms = UINT64_MAX; /* once */
-    }
+  /* Where it may: a fence must not wait for its turn among the threads that it is to stop. */
+  pthread_setschedparam (pthread_self (), SCHED_FIFO, &priority);
+  while (turn (keymon, told_to_quit)) {
+    (void)!poll (pfds, ARRAY_SIZE (pfds), -1);
+    for (size_t i = 0; i < ARRAY_SIZE (pfds); i++)
+      if (pfds[i].revents)
+        drain (pfds[i].fd);
+    told_to_quit = pfds[2].revents != 0;
   }
+  return NULL;
 }
 
-void
-keymon_quit (struct keymon *keymon)
-{
-  uint64_t one = 1;
-  ssize_t n = write (keymon->quit_fd, &one, sizeof one);
+/* ---- start and stop ---- */
 
-  (void)n; /* full: it has been told already */
+static void
+init_fence (struct keymon *keymon)
+{
+  const struct params *params = &keymon->volume->params;
+  uint64_t now_ms = clock_ms ();
+  struct fence_config config = {.check_interval_ms = params->check_interval_ms,
+                                .check_timeout_ms = params->check_timeout_ms,
+                                .confirm_delay_ms = params->confirm_delay_ms,
+                                .grace_ms = params->grace_ms,
+                                .recover_window_ms = params->recover_window_ms,
+                                .recover_manual = params->recover_manual,
+                                .wrap_count = keymon->wraps.count,
+                                .seed = (uint32_t)now_ms ^ (uint32_t)getpid ()};
+
+  fence_init (&keymon->fence, &config, now_ms);
 }
 
-/* The agent that belongs to the file that this code was loaded from. */
-static char *
-default_agent (void)
+static void
+init_mutex (pthread_mutex_t *mutex)
 {
-  Dl_info info;
+  pthread_mutexattr_t attributes;
 
-  return path_agent (dladdr ((void *)(uintptr_t)default_agent, &info) ? info.dli_fname : NULL);
+  pthread_mutexattr_init (&attributes);
+  pthread_mutexattr_setprotocol (&attributes, PTHREAD_PRIO_INHERIT);
+  if (pthread_mutex_init (mutex, &attributes) != 0)
+    pthread_mutex_init (mutex, NULL);
+  pthread_mutexattr_destroy (&attributes);
 }
 
-static int
-first_try (struct keymon *keymon, struct header *header, struct error *err)
+static struct keymon *
+keymon_new (struct volume *volume, struct teller *teller)
 {
-  struct error why = {0};
+  struct keymon *keymon = calloc (1, sizeof *keymon);
 
-  if (try_key (keymon, header, &why) == 0)
-    return 0;
-  if (keymon->hopeless || keymon->volume->params.require_key) {
-    *err = why;
-    return -1;
-  }
-  log_error ("%s: fenced: %s; trying again every %g s", keymon->volume->params.path, why.text,
-             (double)keymon->volume->params.check_interval_ms / 1000);
-  return 0;
+  if (!keymon)
+    return NULL;
+  keymon->volume = volume;
+  keymon->teller = teller;
+  keymon->expires_unix_s = keymon->last_wipe_us = KEYMON_UNKNOWN;
+  keymon->wake_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  keymon->quit_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  keymon->result_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  keymon->timer_fd = timerfd_create (CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+  init_mutex (&keymon->mutex);
+  pthread_cond_init (&keymon->started, NULL);
+  return keymon;
 }
 
 static int
@@ -298,10 +227,8 @@ start_thread (struct keymon *keymon, struct error *err)
 {
   int r;
 
-  keymon->wake_fd = eventfd (0, EFD_CLOEXEC);
-  keymon->quit_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (keymon->wake_fd < 0 || keymon->quit_fd < 0)
-    return error_set_errno (err, errno, "making an eventfd");
+  if (keymon->wake_fd < 0 || keymon->quit_fd < 0 || keymon->result_fd < 0 || keymon->timer_fd < 0)
+    return error_set_errno (err, EMFILE, "making an eventfd");
   r = pthread_create (&keymon->thread, NULL, run, keymon);
   if (r != 0)
     return error_set_errno (err, r, "starting a thread");
@@ -310,62 +237,85 @@ start_thread (struct keymon *keymon, struct error *err)
 }
 
 int
-keymon_start (struct volume *volume, struct header *header, struct keymon **ret_keymon,
-              struct error *err)
+keymon_start (struct volume *volume, struct header *header, struct teller *teller,
+              struct keymon **ret_keymon, struct error *err)
 {
   CLEANUP_HEADER struct header *taken = header;
-  CLEANUP_FREE char *agent = NULL;
-  struct keymon *keymon = calloc (1, sizeof *keymon);
+  struct keymon *keymon = keymon_new (volume, teller);
 
   if (!keymon)
     return error_set (err, ERROR_SYSTEM, "out of memory");
-  keymon->volume = volume;
-  keymon->wake_fd = keymon->quit_fd = -1;
-  keymon->jitter_seed = (unsigned)clock_ms () ^ (unsigned)getpid ();
-  pthread_mutex_init (&keymon->mutex, NULL);
-  agent = volume->params.agent ? strdup (volume->params.agent) : default_agent ();
-  if (!agent || kms_client_new (agent, &keymon->client, err) < 0
-      || first_try (keymon, taken, err) < 0 || start_thread (keymon, err) < 0) {
-    keymon_stop (keymon);
-    return -1;
-  }
+  header = taken;
+  taken = NULL;
+  if (asker_start (volume, header, answered, keymon, &keymon->asker, err) < 0
+      || settle_start (&volume->backing, settled, keymon, &keymon->settler, err) < 0)
+    goto err;
+  asker_wraps (keymon->asker, &keymon->wraps);
+  init_fence (keymon);
+  if (start_thread (keymon, err) < 0)
+    goto err;
   *ret_keymon = keymon;
   return 0;
+
+err:
+  keymon_stop (keymon);
+  return -1;
+}
+
+int
+keymon_await (struct keymon *keymon, struct error *err)
+{
+  LOCK_FOR_SCOPE (&keymon->mutex);
+
+  while (!keymon->first_round_over)
+    pthread_cond_wait (&keymon->started, &keymon->mutex);
+  if (keymon->fence.state != FENCE_FENCED
+      || (keymon->fence.latch != FENCE_LATCH_CORRUPT && !keymon->volume->params.require_key))
+    return 0;
+  if (keymon->last.class == KMS_OK)
+    return error_set (err, ERROR_UNAVAILABLE, "%s: the start was broken off without the key: %s",
+                      keymon->volume->params.path, keymon->fence.detail);
+  return kms_outcome_error (&keymon->last, err);
+}
+
+void
+keymon_quit (struct keymon *keymon)
+{
+  signal_fd (keymon->quit_fd);
+}
+
+static void
+end_thread (struct keymon *keymon)
+{
+  {
+    LOCK_FOR_SCOPE (&keymon->mutex);
+    keymon->ends = true;
+  }
+  signal_fd (keymon->wake_fd);
+  pthread_join (keymon->thread, NULL);
 }
 
 void
 keymon_stop (struct keymon *keymon)
 {
-  uint64_t one = 1;
+  const int fds[] = {keymon ? keymon->wake_fd : -1, keymon ? keymon->quit_fd : -1,
+                     keymon ? keymon->result_fd : -1, keymon ? keymon->timer_fd : -1};
 
   if (!keymon)
     return;
-  if (keymon->thread_runs && write_full (keymon->wake_fd, &one, sizeof one) == 0) {
-    pid_t agent = kms_client_pid (keymon->client);
-
-    /* A try that is under way would keep us for as long as it may take. */
-    if (agent > 0 && !is_active (keymon))
-      kill (agent, SIGKILL);
-    pthread_join (keymon->thread, NULL);
-  }
-  /* After the join, so that no try that was just ending keys them again. */
-  atomic_store (&keymon->volume->serving, false);
+  if (keymon->thread_runs)
+    end_thread (keymon);
+  /* Once nobody can key them again. */
+  gate_close (&keymon->volume->gate);
+  gate_release (&keymon->volume->gate);
   keys_wipe (keymon->volume->keys);
-  if (keymon->wake_fd >= 0)
-    close (keymon->wake_fd);
-  if (keymon->quit_fd >= 0)
-    close (keymon->quit_fd);
-  kms_client_free (keymon->client);
+  asker_stop (keymon->asker);
+  secret_clear (&keymon->answer.volume_key);
+  settle_stop (keymon->settler);
+  for (size_t i = 0; i < ARRAY_SIZE (fds); i++)
+    if (fds[i] >= 0)
+      close (fds[i]);
+  pthread_cond_destroy (&keymon->started);
   pthread_mutex_destroy (&keymon->mutex);
   free (keymon);
-}
-
-void
-keymon_snapshot (struct keymon *keymon, struct key_snapshot *ret)
-{
-  pid_t agent_pid = kms_client_pid (keymon->client);
-  LOCK_FOR_SCOPE (&keymon->mutex);
-
-  *ret = keymon->told;
-  ret->agent_pid = agent_pid;
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -19,6 +20,8 @@ struct lane {
 
 struct keys {
   const struct xts_backend *backend;
+  /* False from the moment a wipe begins: workers then leave the lanes to it. */
+  atomic_bool keyed;
   unsigned lane_count; /* a power of two */
   struct lane *lanes;
 };
@@ -32,6 +35,22 @@ choose_lane_count (void)
   while (count < LANES_MAX && (long)count < cpus * LANES_PER_CPU)
     count *= 2;
   return count;
+}
+
+/* Who wipes runs with a real-time priority where it may, and lends it to who holds a lane. */
+static void
+init_lanes (struct keys *keys)
+{
+  pthread_mutexattr_t attributes;
+
+  pthread_mutexattr_init (&attributes);
+  pthread_mutexattr_setprotocol (&attributes, PTHREAD_PRIO_INHERIT);
+  for (unsigned i = 0; i < keys->lane_count; i++) {
+    if (pthread_mutex_init (&keys->lanes[i].mutex, &attributes) != 0)
+      pthread_mutex_init (&keys->lanes[i].mutex, NULL);
+    keys->lanes[i].context = NULL;
+  }
+  pthread_mutexattr_destroy (&attributes);
 }
 
 int
@@ -50,10 +69,7 @@ keys_new (const struct xts_backend *backend, struct keys **ret_keys, struct erro
     return error_set (err, ERROR_SYSTEM, "out of memory");
   }
   keys->lanes = lanes;
-  for (unsigned i = 0; i < keys->lane_count; i++) {
-    pthread_mutex_init (&keys->lanes[i].mutex, NULL);
-    keys->lanes[i].context = NULL;
-  }
+  init_lanes (keys);
   *ret_keys = keys;
   return 0;
 }
@@ -91,12 +107,14 @@ keys_set (struct keys *keys, const struct secret *volume_key, struct error *err)
     }
     set_lane (keys, &keys->lanes[i], context);
   }
+  atomic_store (&keys->keyed, true);
   return 0;
 }
 
 void
 keys_wipe (struct keys *keys)
 {
+  atomic_store (&keys->keyed, false);
   for (unsigned i = 0; i < keys->lane_count; i++)
     set_lane (keys, &keys->lanes[i], NULL);
 }
@@ -126,9 +144,12 @@ crypt_on_lane (struct keys *keys, unsigned hint,
                uint64_t first_tweak, size_t sector_size, const uint8_t *in, uint8_t *out,
                size_t count)
 {
-  struct lane *lane = lock_lane (keys, hint);
+  struct lane *lane;
   int r = -ENOKEY;
 
+  if (!atomic_load_explicit (&keys->keyed, memory_order_relaxed))
+    return -ENOKEY;
+  lane = lock_lane (keys, hint);
   if (lane->context)
     r = crypt (lane->context, first_tweak, sector_size, in, out, count) == 0 ? 0 : -EIO;
   pthread_mutex_unlock (&lane->mutex);

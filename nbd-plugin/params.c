@@ -1,6 +1,7 @@
 /* params.c owns the plugin's parameters. */
 #include "nbd-plugin/params.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,39 +17,58 @@ set_path (struct params *params, const char *value, struct error *err)
   return 0;
 }
 
+/* Which of the `count` words `value` is. */
+static int
+choose (const char *value, const char *const *known, size_t count, size_t *ret_choice,
+        struct error *err)
+{
+  char list[128] = "";
+
+  for (size_t i = 0; i < count; i++) {
+    if (strcmp (value, known[i]) == 0) {
+      *ret_choice = i;
+      return 0;
+    }
+    snprintf (list + strlen (list), sizeof list - strlen (list), "%s%s", i > 0 ? ", " : "",
+              known[i]);
+  }
+  return error_set (err, ERROR_USAGE, "\"%s\" is none of %s", value, list);
+}
+
 static int
 set_cache (struct params *params, const char *value, struct error *err)
 {
-  if (strcmp (value, "none") == 0)
-    params->cache = CACHE_NONE;
-  else if (strcmp (value, "writeback") == 0)
-    params->cache = CACHE_WRITEBACK;
-  else
-    return error_set (err, ERROR_USAGE, "\"%s\" is neither none nor writeback", value);
+  static const char *const known[] = {"none", "writeback"};
+  size_t choice;
+
+  if (choose (value, known, ARRAY_SIZE (known), &choice, err) < 0)
+    return -1;
+  params->cache = choice == 0 ? CACHE_NONE : CACHE_WRITEBACK;
   return 0;
 }
 
 static int
 set_engine (struct params *params, const char *value, struct error *err)
 {
-  if (strcmp (value, "auto") != 0 && strcmp (value, "sync") != 0)
-    return error_set (err, ERROR_USAGE, "\"%s\" is neither auto nor sync", value);
-  params->engine = value;
+  static const char *const known[] = {"auto", "uring", "sync"};
+  size_t choice;
+
+  if (choose (value, known, ARRAY_SIZE (known), &choice, err) < 0)
+    return -1;
+  params->engine = known[choice];
   return 0;
 }
 
 static int
 set_crypto (struct params *params, const char *value, struct error *err)
 {
-  static const char *const known[] = {"auto", "openssl", "gcrypt"};
+  static const char *const known[] = {"auto", "vaes", "openssl", "gcrypt"};
+  size_t choice;
 
-  for (size_t i = 0; i < ARRAY_SIZE (known); i++) {
-    if (strcmp (value, known[i]) == 0) {
-      params->crypto = value;
-      return 0;
-    }
-  }
-  return error_set (err, ERROR_USAGE, "\"%s\" is none of auto, openssl, gcrypt", value);
+  if (choose (value, known, ARRAY_SIZE (known), &choice, err) < 0)
+    return -1;
+  params->crypto = known[choice];
+  return 0;
 }
 
 static int
@@ -105,6 +125,107 @@ set_check_timeout (struct params *params, const char *value, struct error *err)
 }
 
 static int
+set_confirm_delay (struct params *params, const char *value, struct error *err)
+{
+  return set_time (&params->confirm_delay_ms, value, 0, 3600 * 1000, err);
+}
+
+static int
+set_grace (struct params *params, const char *value, struct error *err)
+{
+  return set_time (&params->grace_ms, value, 0, UINT64_C (30) * 24 * 3600 * 1000, err);
+}
+
+static int
+set_recover (struct params *params, const char *value, struct error *err)
+{
+  static const char *const known[] = {"auto", "manual"};
+  size_t choice;
+
+  if (choose (value, known, ARRAY_SIZE (known), &choice, err) < 0)
+    return -1;
+  params->recover_manual = choice == 1;
+  return 0;
+}
+
+static int
+set_recover_window (struct params *params, const char *value, struct error *err)
+{
+  return set_time (&params->recover_window_ms, value, 0, UINT64_C (365) * 24 * 3600 * 1000, err);
+}
+
+static int
+set_on_fence (struct params *params, const char *value, struct error *err)
+{
+  static const char *const known[] = {[ON_FENCE_ERROR] = "error", [ON_FENCE_STALL] = "stall"};
+  size_t choice;
+
+  if (choose (value, known, ARRAY_SIZE (known), &choice, err) < 0)
+    return -1;
+  params->on_fence = (enum on_fence)choice;
+  return 0;
+}
+
+static int
+set_stall_limit (struct params *params, const char *value, struct error *err)
+{
+  return set_time (&params->stall_limit_ms, value, 100, 24 * 3600 * 1000, err);
+}
+
+/* Never ESHUTDOWN: Linux clients take it as the end of the connection. */
+static int
+set_fence_errno (struct params *params, const char *value, struct error *err)
+{
+  static const char *const known[] = {"EIO", "EPERM", "ENOSPC"};
+  static const int numbers[] = {EIO, EPERM, ENOSPC};
+  size_t choice;
+
+  if (choose (value, known, ARRAY_SIZE (known), &choice, err) < 0)
+    return -1;
+  params->fence_errno = numbers[choice];
+  return 0;
+}
+
+static int
+set_key_expiry (struct params *params, const char *value, struct error *err)
+{
+  static const char *const known[] = {"warn", "fence"};
+  size_t choice;
+
+  if (choose (value, known, ARRAY_SIZE (known), &choice, err) < 0)
+    return -1;
+  params->expiry_fences = choice == 1;
+  return 0;
+}
+
+static int
+set_audit_log (struct params *params, const char *value, struct error *err)
+{
+  if (!*value)
+    return error_set (err, ERROR_USAGE, "it is empty: name a file");
+  params->audit_log = value;
+  return 0;
+}
+
+static int
+set_hook (struct params *params, const char *value, struct error *err)
+{
+  if (*value != '/')
+    return error_set (err, ERROR_USAGE, "\"%s\" is no absolute path of a program", value);
+  params->hook = value;
+  return 0;
+}
+
+static int
+set_notify_url (struct params *params, const char *value, struct error *err)
+{
+  if (!*value)
+    return error_set (err, ERROR_USAGE, "it is empty: name an https:// address, or +FILE with one");
+  params->notify_url = value;
+  return 0;
+}
+
+static int
 set_uuid (struct params *params, const char *value, struct error *err)
 {
   if (!is_uuid (value))
@@ -137,8 +258,8 @@ const struct param params_table[] = {
     {"path", "PATH", NULL, "the volume: a file or block device made by keyfence create", set_path},
     {"cache", "none|writeback", "none where the backing can do it",
      "bypass the host's page cache (O_DIRECT), or use it", set_cache},
-    {"engine", "auto|sync", "auto", "how the backing is read and written", set_engine},
-    {"crypto", "auto|openssl|gcrypt", "auto", "which library encrypts; auto takes the faster",
+    {"engine", "auto|uring|sync", "auto", "how the backing is read and written", set_engine},
+    {"crypto", "auto|vaes|openssl|gcrypt", "auto", "what encrypts; auto takes the fastest",
      set_crypto},
     {"discard", "on|off", "off", "punch holes for trimmed ranges, which shows what is unused",
      set_discard},
@@ -146,10 +267,31 @@ const struct param params_table[] = {
     {"control", "PATH|none", "/run/keyfence/UUID.sock", "the control socket", set_control},
     {"require-key", "yes|no", "no", "exit with an error when there is no key access at start-up",
      set_require_key},
-    {"check-interval", "TIME", "30s", "how often key access is tried while there is none",
+    {"check-interval", "TIME", "30s", "how often key access is checked, or tried for while fenced",
      set_check_interval},
     {"check-timeout", "TIME", "5s", "how long one answer of the key service may take",
      set_check_timeout},
+    {"confirm-delay", "TIME", "5s", "after a denial, how long until it is asked once more",
+     set_confirm_delay},
+    {"grace", "TIME", "1h", "how long to serve while the key service can't be asked; 0: not at all",
+     set_grace},
+    {"recover", "auto|manual", "auto",
+     "open again when access is back, or wait for keyfence unfence", set_recover},
+    {"recover-window", "TIME", "0, no limit",
+     "fenced for longer than this, wait for keyfence unfence", set_recover_window},
+    {"on-fence", "error|stall", "error", "what requests do while fenced: fail, or wait",
+     set_on_fence},
+    {"stall-limit", "TIME", "30s", "with on-fence=stall, fail after being fenced for so long",
+     set_stall_limit},
+    {"fence-errno", "EIO|EPERM|ENOSPC", "EIO", "the error that refused requests get",
+     set_fence_errno},
+    {"key-expiry", "warn|fence", "warn", "what the key's expiry date does once it has passed",
+     set_key_expiry},
+    {"audit-log", "PATH", NULL, "append every key operation and state change as a line of JSON",
+     set_audit_log},
+    {"hook", "PROGRAM", NULL, "run at each state change, with the facts in its environment",
+     set_hook},
+    {"notify-url", "URL|+FILE", NULL, "post each state change there as JSON", set_notify_url},
     {"uuid", "UUID", NULL, "serve this volume only, should the path hold another", set_uuid},
     {"agent", "PATH", "the installed one", "the keyfence-agent program", set_agent},
     {"ready-fd", "N", NULL, "a descriptor that gets one line of JSON when start-up is over",
@@ -164,6 +306,10 @@ params_default (void)
                          .crypto = "auto",
                          .check_interval_ms = 30 * 1000,
                          .check_timeout_ms = 5 * 1000,
+                         .confirm_delay_ms = 5 * 1000,
+                         .grace_ms = 3600 * 1000,
+                         .stall_limit_ms = 30 * 1000,
+                         .fence_errno = EIO,
                          .ready_fd = -1};
 }
 

@@ -16,6 +16,11 @@ enum cache_mode {
   CACHE_WRITEBACK,
 };
 
+enum on_fence {
+  ON_FENCE_ERROR, /* requests fail at once */
+  ON_FENCE_STALL, /* they wait, until the volume has been fenced for stall_limit_ms */
+};
+
 /* Strings belong to who passed them in and must stay. */
 struct params {
   const char *path;
@@ -28,6 +33,17 @@ struct params {
   bool require_key;
   uint64_t check_interval_ms;
   uint64_t check_timeout_ms;
+  uint64_t confirm_delay_ms;
+  uint64_t grace_ms; /* 0: the first failed check fences */
+  bool recover_manual;
+  uint64_t recover_window_ms; /* 0: no limit */
+  enum on_fence on_fence;
+  uint64_t stall_limit_ms;
+  int fence_errno;       /* what refused requests fail with: EIO, EPERM, ENOSPC */
+  bool expiry_fences;    /* key-expiry=fence: a passed expiry date counts as a denial */
+  const char *audit_log; /* NULL: none, as the two below */
+  const char *hook;
+  const char *notify_url;
   const char *uuid;  /* NULL: whatever volume is there */
   const char *agent; /* NULL: the one that belongs to the plugin */
   int ready_fd;      /* -1: none */

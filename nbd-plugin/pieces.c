@@ -59,19 +59,29 @@ client_error (int r)
   }
 }
 
+/* A refusal needs no line in the log each: the fence has said it once. */
+static int
+refuse (struct connection *c)
+{
+  struct worker *w;
+
+  if (connection_worker (c, &w) == 0)
+    request_count (&w->counters.refused, NULL, 0);
+  return -c->volume->params.fence_errno;
+}
+
 int
-request_fail (const struct connection *c, int r, const char *what, uint64_t count,
-              uint64_t offset_bytes)
+request_fail (struct connection *c, int r, const char *what, uint64_t count, uint64_t offset_bytes)
 {
   const char *path = c->volume->params.path;
 
-  if (r < 0 && r != -ENOKEY) {
-    if (count > 0)
-      log_error ("%s: %s of %" PRIu64 " bytes at %" PRIu64 ": %s", path, what, count, offset_bytes,
-                 strerrordesc_np (-r));
-    else
-      log_error ("%s: %s: %s", path, what, strerrordesc_np (-r));
-  }
+  if (r == -ENOKEY)
+    return refuse (c);
+  if (count > 0)
+    log_error ("%s: %s of %" PRIu64 " bytes at %" PRIu64 ": %s", path, what, count, offset_bytes,
+               strerrordesc_np (-r));
+  else
+    log_error ("%s: %s: %s", path, what, strerrordesc_np (-r));
   return client_error (r);
 }
 
@@ -93,11 +103,13 @@ request_enter (struct connection *c, struct worker **ret_worker)
 
   if (r < 0)
     return r;
-  if (!atomic_load_explicit (&c->volume->serving, memory_order_acquire)) {
-    request_count (&(*ret_worker)->counters.refused, NULL, 0);
-    return -ENOKEY;
-  }
-  return 0;
+  return gate_is_open (&c->volume->gate) ? 0 : -ENOKEY;
+}
+
+bool
+request_again (struct connection *c, int r)
+{
+  return r == -ENOKEY && gate_wait (&c->volume->gate);
 }
 
 struct piece *
@@ -111,7 +123,7 @@ piece_take (const struct volume *volume, struct worker *w)
 
 void
 piece_submit (struct volume *volume, struct worker *w, struct piece *piece, uint64_t start_bytes,
-              size_t size_bytes, bool write, bool durable)
+              size_t size_bytes, bool write, bool durable, bool more)
 {
   piece->busy = true;
   piece->start_bytes = start_bytes;
@@ -119,6 +131,7 @@ piece_submit (struct volume *volume, struct worker *w, struct piece *piece, uint
   piece->transfer.offset_bytes = backing_offset (volume, start_bytes);
   piece->transfer.write = write;
   piece->transfer.durable = durable;
+  piece->transfer.more = more;
   volume->engine->submit (w->queue, &piece->transfer);
 }
 
@@ -141,6 +154,6 @@ int
 piece_transfer (struct volume *volume, struct worker *w, uint64_t start_bytes, size_t size_bytes,
                 bool write, bool durable)
 {
-  piece_submit (volume, w, &w->pieces[0], start_bytes, size_bytes, write, durable);
+  piece_submit (volume, w, &w->pieces[0], start_bytes, size_bytes, write, durable, false);
   return piece_reap (volume, w)->transfer.result;
 }

@@ -27,7 +27,7 @@ struct piece *piece_take (const struct volume *volume, struct worker *w);
 
 /* Sends the piece's chunk on its way: it belongs to the engine until piece_reap gives it back. */
 void piece_submit (struct volume *volume, struct worker *w, struct piece *piece,
-                   uint64_t start_bytes, size_t size_bytes, bool write, bool durable);
+                   uint64_t start_bytes, size_t size_bytes, bool write, bool durable, bool more);
 
 /* The next piece that has come back, or NULL when none is under way. */
 struct piece *piece_reap (struct volume *volume, struct worker *w);
@@ -36,13 +36,18 @@ struct piece *piece_reap (struct volume *volume, struct worker *w);
 int piece_transfer (struct volume *volume, struct worker *w, uint64_t start_bytes,
                     size_t size_bytes, bool write, bool durable) MUST_CHECK;
 
-/* The gate: finds the calling thread's worker, or refuses with -ENOKEY (counted) while there is no
- * key. */
+/* Finds the calling thread's worker, or refuses with -ENOKEY when the gate is closed. */
 int request_enter (struct connection *c, struct worker **ret_worker) MUST_CHECK;
 
-/* Logs a failure, unless it is the gate's, and turns it into what a client may see. */
-int request_fail (const struct connection *c, int r, const char *what, uint64_t count,
-                  uint64_t offset_bytes);
+/* After a try that came to `r`: whether the request shall be tried again from its start, since the
+ * volume was fenced on its way and is open again.  With on-fence=stall this is where it waits.
+ */
+bool request_again (struct connection *c, int r) MUST_CHECK;
+
+/* Logs a failure, unless it is the gate's (which is counted), and turns it into what a client may
+ * see. */
+int
+request_fail (struct connection *c, int r, const char *what, uint64_t count, uint64_t offset_bytes);
 
 /* Counts a request that was served. */
 void request_count (_Atomic uint64_t *requests, _Atomic uint64_t *bytes, uint64_t count);

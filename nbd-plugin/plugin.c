@@ -23,6 +23,7 @@
 #include "nbd-plugin/params.h"
 #include "nbd-plugin/request.h"
 #include "nbd-plugin/status.h"
+#include "nbd-plugin/tell.h"
 #include "nbd-plugin/volume.h"
 
 /* One process serves one volume. */
@@ -31,6 +32,7 @@ static struct volume *volume;
 static struct header *first_header;    /* from get_ready to after_fork */
 static struct keymon *volatile keymon; /* read by the signal handler */
 static struct control *control;
+static struct teller *teller;
 static pid_t pid_before_fork;
 
 /* ---- log.h ---- */
@@ -80,6 +82,8 @@ stop (void)
   control = NULL;
   keymon = NULL; /* before it is freed: a signal may come */
   keymon_stop (stopped);
+  tell_stop (teller);
+  teller = NULL;
 }
 
 static void
@@ -100,7 +104,7 @@ keyfence_unload (void)
 static int
 keyfence_config (const char *key, const char *value)
 {
-  static const char *const paths[] = {"path", "control", "agent"};
+  static const char *const paths[] = {"path", "control", "agent", "audit-log"};
   struct error err = {0};
 
   for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
@@ -216,22 +220,41 @@ watch_signals (void)
 }
 
 static int
+start_telling (struct error *err)
+{
+  const struct tell_params told = {.volume = volume->info.uuid,
+                                   .label = volume->info.label,
+                                   .path = params.path,
+                                   .audit_log = params.audit_log,
+                                   .hook = params.hook,
+                                   .notify_url = params.notify_url,
+                                   .agent = volume->agent};
+
+  return tell_start (&told, &teller, err);
+}
+
+static int
 start (struct error *err)
 {
-  struct header *header = first_header;
+  CLEANUP_HEADER struct header *header = first_header;
+  struct header *taken;
   struct keymon *started;
 
   first_header = NULL;
   secret_harden_process ();
   volume_lock_memory (volume);
-  if (volume_lock_name_holder (volume->backing.fd, err) < 0) {
-    header_free (header);
+  if (volume_lock_name_holder (volume->backing.fd, err) < 0 || start_telling (err) < 0)
     return -1;
-  }
-  if (keymon_start (volume, header, &started, err) < 0)
+  taken = header;
+  header = NULL;
+  if (keymon_start (volume, taken, teller, &started, err) < 0)
     return -1;
   keymon = started;
-  watch_signals ();
+  watch_signals (); /* waiting for the key ends by them */
+  if (keymon_await (started, err) < 0) {
+    stop ();
+    return -1;
+  }
   return control_start (volume, keymon, &control, err);
 }
 

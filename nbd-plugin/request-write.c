@@ -69,7 +69,8 @@ write_pieces (struct volume *volume, struct worker *w, struct source source, uin
       r = piece_encrypt (volume, w, next, source_at (source, next - start_bytes),
                          piece->transfer.buf, size_bytes);
       if (r == 0)
-        piece_submit (volume, w, piece, next, size_bytes, true, durable);
+        piece_submit (volume, w, piece, next, size_bytes, true, durable,
+                      next + size_bytes < end_bytes);
       next += size_bytes;
     }
     piece = piece_reap (volume, w);
@@ -143,6 +144,21 @@ write_durably (struct connection *c, struct worker *w, struct source source, uin
 }
 
 static int
+try_write (struct connection *c, struct worker **ret_worker, struct source source, uint32_t count,
+           uint64_t offset_bytes, bool fua)
+{
+  int r = request_enter (c, ret_worker);
+
+  if (r == 0)
+    r = write_durably (c, *ret_worker, source, count, offset_bytes, fua);
+  /* Fenced meanwhile: what is acknowledged is durable then, and the fence's own flush may have gone
+   * before this. */
+  if (r == 0 && !fua && !gate_still_open (&c->volume->gate))
+    r = backing_flush (&c->volume->backing);
+  return r;
+}
+
+static int
 write_request (struct connection *c, struct source source, uint32_t count, uint64_t offset_bytes,
                bool fua, const char *what)
 {
@@ -151,9 +167,9 @@ write_request (struct connection *c, struct source source, uint32_t count, uint6
 
   if (c->read_only)
     return -EROFS;
-  r = request_enter (c, &w);
-  if (r == 0)
-    r = write_durably (c, w, source, count, offset_bytes, fua);
+  do
+    r = try_write (c, &w, source, count, offset_bytes, fua);
+  while (request_again (c, r));
   if (r < 0)
     return request_fail (c, r, what, count, offset_bytes);
   request_count (&w->counters.writes, &w->counters.bytes_written, count);
@@ -196,7 +212,9 @@ request_trim (struct connection *c, uint32_t count, uint64_t offset_bytes, bool 
 
   if (c->read_only)
     return -EROFS;
-  r = request_enter (c, &w);
+  do
+    r = request_enter (c, &w);
+  while (request_again (c, r));
   if (r == 0)
     r = discard_units (c->volume, w, count, offset_bytes);
   if (r == 0 && fua && c->volume->params.discard)

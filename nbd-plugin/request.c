@@ -49,7 +49,8 @@ read_pieces (const struct read_state *s)
     while (r == 0 && next < end && (piece = piece_take (s->volume, s->w)) != NULL) {
       size_t size_bytes = (size_t)MIN (end - next, CHUNK_BYTES);
 
-      piece_submit (s->volume, s->w, piece, next, size_bytes, false, false);
+      piece_submit (s->volume, s->w, piece, next, size_bytes, false, false,
+                    next + size_bytes < end);
       next += size_bytes;
     }
     piece = piece_reap (s->volume, s->w);
@@ -60,6 +61,17 @@ read_pieces (const struct read_state *s)
   }
 }
 
+static int
+try_read (struct connection *c, struct read_state *s)
+{
+  int r = request_enter (c, &s->w);
+
+  if (r == 0)
+    r = read_pieces (s);
+  /* Fenced meanwhile: what was decrypted before that stays here. */
+  return r == 0 && !gate_still_open (&c->volume->gate) ? -ENOKEY : r;
+}
+
 int
 request_read (struct connection *c, void *buf, uint32_t count, uint64_t offset_bytes)
 {
@@ -67,10 +79,11 @@ request_read (struct connection *c, void *buf, uint32_t count, uint64_t offset_b
                          .buf = buf,
                          .start_bytes = offset_bytes,
                          .end_bytes = offset_bytes + count};
-  int r = request_enter (c, &s.w);
+  int r;
 
-  if (r == 0)
-    r = read_pieces (&s);
+  do
+    r = try_read (c, &s);
+  while (request_again (c, r));
   if (r < 0)
     return request_fail (c, r, "read", count, offset_bytes);
   request_count (&s.w->counters.reads, &s.w->counters.bytes_read, count);
@@ -81,8 +94,11 @@ int
 request_flush (struct connection *c)
 {
   struct worker *w;
-  int r = request_enter (c, &w);
+  int r;
 
+  do
+    r = request_enter (c, &w);
+  while (request_again (c, r));
   if (r == 0)
     r = backing_flush (&c->volume->backing);
   return r < 0 ? request_fail (c, r, "flush", 0, 0) : 0;
@@ -92,8 +108,11 @@ int
 request_cache (struct connection *c, uint32_t count, uint64_t offset_bytes)
 {
   struct worker *w;
-  int r = request_enter (c, &w);
+  int r;
 
+  do
+    r = request_enter (c, &w);
+  while (request_again (c, r));
   if (r < 0)
     return request_fail (c, r, "cache", count, offset_bytes);
   backing_prefetch (&c->volume->backing, backing_offset (c->volume, offset_bytes), count);
@@ -136,8 +155,11 @@ request_extents (struct connection *c, uint32_t count, uint64_t offset_bytes, bo
   uint64_t end = round_up (offset_bytes + count, c->volume->info.sector_size);
   uint64_t at = round_down (offset_bytes, c->volume->info.sector_size);
   struct worker *w;
-  int r = request_enter (c, &w);
+  int r;
 
+  do
+    r = request_enter (c, &w);
+  while (request_again (c, r));
   while (r == 0 && at < end) {
     uint64_t stop = at;
     bool hole = false;

@@ -9,4 +9,7 @@
 /* A new object; from any thread. */
 struct json *status_new (struct volume *volume, struct keymon *keymon);
 
+/* The same and more: how long checks take, the last state changes and key operations. */
+struct json *status_metrics_new (struct volume *volume, struct keymon *keymon);
+
 #endif

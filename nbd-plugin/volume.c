@@ -1,6 +1,7 @@
 /* volume.c owns the open volume. */
 #include "nbd-plugin/volume.h"
 
+#include <dlfcn.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/checked.h"
+#include "common/paths.h"
 #include "crypto/secret.h"
 #include "nbd-plugin/log.h"
 
@@ -39,19 +41,13 @@ choose_unit (struct volume *volume, struct error *err)
 static int
 take_header (struct volume *volume, const struct header *header, struct error *err)
 {
-  const struct wrap *primary = token_primary (header_token (header));
-
   volume->info = *header_info (header);
   if (volume->params.uuid && strcasecmp (volume->params.uuid, volume->info.uuid) != 0)
     return error_set (err, ERROR_FOREIGN, "%s holds volume %s, and uuid= asks for %s",
                       volume->params.path, volume->info.uuid, volume->params.uuid);
-  if (!primary)
+  if (!token_primary (header_token (header)))
     return error_set (err, ERROR_CORRUPT, "%s has no primary wrap: restore its header",
                       volume->params.path);
-  volume->primary = malloc (sizeof *volume->primary);
-  if (!volume->primary)
-    return error_set (err, ERROR_SYSTEM, "out of memory");
-  *volume->primary = *primary;
   if (volume->info.damaged_copy)
     log_error (
         "%s: one of the two copies of its header is damaged; the other is used; make it whole "
@@ -73,7 +69,22 @@ volume_new (void)
   volume->backing.fd = volume->backing.meta_fd = -1;
   pthread_mutex_init (&volume->mutex, NULL);
   rangelock_init (&volume->rangelock);
+  gate_init (&volume->gate, 0);
   return volume;
+}
+
+/* The agent that was asked for, or that belongs to the file that this code was loaded from. */
+static int
+choose_agent (struct volume *volume, struct error *err)
+{
+  Dl_info info;
+
+  if (volume->params.agent)
+    volume->agent = strdup (volume->params.agent);
+  else
+    volume->agent =
+        path_agent (dladdr ((void *)(uintptr_t)choose_agent, &info) ? info.dli_fname : NULL);
+  return volume->agent ? 0 : error_set (err, ERROR_SYSTEM, "out of memory");
 }
 
 int
@@ -86,16 +97,17 @@ volume_open (const struct params *params, struct volume **ret_volume, struct hea
   if (!volume)
     return error_set (err, ERROR_SYSTEM, "out of memory");
   volume->params = *params;
-  volume->engine = engine_by_name (params->engine);
+  volume->gate.stall_limit_ms = params->on_fence == ON_FENCE_STALL ? params->stall_limit_ms : 0;
   if (backing_open (params->path, params->read_only, &volume->backing, err) < 0
       || header_load (volume->backing.meta_fd, params->path, true, &header, err) < 0
-      || take_header (volume, header, err) < 0 || choose_unit (volume, err) < 0
-      || xts_select (params->crypto, &volume->xts, err) < 0
+      || choose_agent (volume, err) < 0 || take_header (volume, header, err) < 0
+      || choose_unit (volume, err) < 0 || xts_select (params->crypto, &volume->xts, err) < 0
       || keys_new (volume->xts, &volume->keys, err) < 0) {
     header_free (header);
     volume_free (volume);
     return -1;
   }
+  volume->engine = engine_choose (params->engine, &volume->backing);
   *ret_volume = volume;
   *ret_header = header;
   return 0;
@@ -109,9 +121,10 @@ volume_free (struct volume *volume)
   while (volume->connections)
     connection_free (volume->connections);
   keys_free (volume->keys);
-  free (volume->primary);
+  free (volume->agent);
   backing_close (&volume->backing);
   rangelock_clear (&volume->rangelock);
+  gate_destroy (&volume->gate);
   pthread_mutex_destroy (&volume->mutex);
   free (volume);
 }

@@ -18,6 +18,7 @@
 #include "crypto/xts.h"
 #include "nbd-plugin/backing.h"
 #include "nbd-plugin/engine.h"
+#include "nbd-plugin/gate.h"
 #include "nbd-plugin/keys.h"
 #include "nbd-plugin/params.h"
 #include "nbd-plugin/rangelock.h"
@@ -62,9 +63,9 @@ struct connection {
 struct volume {
   /* Constant after volume_open. */
   struct params params;
+  char *agent; /* the agent's program */
   struct backing backing;
   struct header_info info;
-  struct wrap *primary; /* as it was when the volume was opened */
   const struct engine *engine;
   const struct xts_backend *xts;
   struct keys *keys;
@@ -78,7 +79,8 @@ struct volume {
   struct io_counters retired; /* of workers that are gone */
 
   bool all_memory_locked; /* set once, by volume_lock_memory */
-  atomic_bool serving;    /* the gate: false until the key is there */
+
+  struct gate gate;
 };
 
 /* An empty one, with its locks ready; NULL when out of memory.  For volume_open, and for tests. */

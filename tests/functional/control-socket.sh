@@ -10,7 +10,7 @@ start_server "$dir/disk"
 assert_eq "$(stat -c %a "$control")" 600 "mode of the socket"
 status=$(server_status_json)
 for field in volume label path size_bytes state reason detail since key last_check next_check \
-    lease_until fence_bound_s checks io engine crypto cache memory_locked read_only pid agent_pid; do
+    lease_until fence_bound_s checks io engine engine_note crypto cache memory_locked read_only pid agent_pid; do
   assert_json "$status" "has(\"$field\")" "status has $field"
 done
 assert_json "$status" ".state == \"active\" and .label == \"tester\" and .size_bytes == 16777216"

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 require cryptsetup nbdcopy
 random_file "$dir/plain" 6M
-echo -n "correct horse" >"$dir/passphrase"
+echo -n "kfPlanted horse" >"$dir/passphrase"
 chmod 600 "$dir/passphrase"
 cp "$dir/plain" "$dir/disk"
 truncate -s +2M "$dir/disk"

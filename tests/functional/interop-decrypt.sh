@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 require cryptsetup openssl jq xxd nbdcopy
 random_file "$dir/plain" 6M
-echo -n "correct horse" >"$dir/passphrase"
+echo -n "kfPlanted horse" >"$dir/passphrase"
 chmod 600 "$dir/passphrase"
 make_volume "$dir/disk" 6M --recovery-passphrase-file "$dir/passphrase"
 start_server "$dir/disk"
@@ -33,7 +33,7 @@ nbdcopy --flush "$dir/plain" "$uri"
 stop_server
 export_volume_key "$dir/disk2" "$dir/volume-key"
 assert_eq "$(stat -c %s "$dir/volume-key")" 64 "size of the volume key"
-echo -n "another one" >"$dir/passphrase2"
+echo -n "kfPlanted other one" >"$dir/passphrase2"
 cryptsetup luksAddKey --batch-mode --pbkdf pbkdf2 --pbkdf-force-iterations 1000 \
   --key-size 512 --volume-key-file "$dir/volume-key" "$dir/disk2" "$dir/passphrase2" \
   >"$dir/cryptsetup.log" 2>&1 || fail "cryptsetup luksAddKey"

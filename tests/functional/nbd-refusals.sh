@@ -26,7 +26,7 @@ truncate -s 4M "$dir/zeros"
 expect_no_start "$dir/zeros" "$dir/zeros"
 
 # Another program's LUKS2 volume, and a LUKS1 one.
-echo -n passphrase >"$dir/passphrase"
+echo -n kfPlanted-passphrase >"$dir/passphrase"
 for type in luks2 luks1; do
   rm -f "$dir/$type"
   truncate -s 32M "$dir/$type"

@@ -63,9 +63,10 @@ struct engine_queue {
 };
 
 static int
-fake_queue_new (struct backing *backing, struct engine_queue **ret_queue)
+fake_queue_new (struct backing *backing, void *buffers, struct engine_queue **ret_queue)
 {
   (void)backing;
+  (void)buffers;
   *ret_queue = calloc (1, sizeof **ret_queue);
   (*ret_queue)->seed = 7;
   return 0;
@@ -148,6 +149,7 @@ make_volume (struct secret *key, uint32_t sector_size, uint32_t unit_bytes)
 
   volume->params = params_default ();
   volume->params.path = "test";
+  volume->params.fence_errno = EIO;
   volume->engine = &fake_engine;
   volume->info.sector_size = sector_size;
   volume->info.data_offset_bytes = DATA_OFFSET_BYTES;
@@ -160,7 +162,7 @@ make_volume (struct secret *key, uint32_t sector_size, uint32_t unit_bytes)
   assert_int_equal (keys_new (volume->xts, &volume->keys, NULL), 0);
   assert_int_equal (secret_random (key, VOLUME_KEY_SIZE, NULL), 0);
   assert_int_equal (keys_set (volume->keys, key, NULL), 0);
-  atomic_store (&volume->serving, true);
+  gate_open (&volume->gate, UINT64_MAX);
   return volume;
 }
 

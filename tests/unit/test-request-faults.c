@@ -153,62 +153,6 @@ a_read_only_connection_changes_nothing (void **state)
   rig_clear (&rig);
 }
 
-/* ---- the gate ---- */
-
-static struct volume *to_wipe;
-
-static void
-wipe_now (void)
-{
-  if (to_wipe) {
-    atomic_store (&to_wipe->serving, false);
-    keys_wipe (to_wipe->keys);
-    to_wipe = NULL;
-  }
-}
-
-static void
-a_read_that_ends_after_the_wipe_gives_the_error_and_no_plaintext (void **state)
-{
-  struct rig rig = rig_new (4096, 4096);
-  uint8_t *buf = malloc (65536);
-
-  (void)state;
-  memset (buf, GUARD, 65536);
-  to_wipe = rig.volume;
-  fake.on_wait = wipe_now; /* the data has been read, and is not yet decrypted */
-  assert_int_equal (request_read (rig.connection, buf, 65536, 0), -EIO);
-  for (size_t i = 0; i < 65536; i++)
-    assert_int_equal (buf[i], GUARD);
-  free (buf);
-  rig_clear (&rig);
-}
-
-static void
-nothing_passes_without_a_key_and_all_is_counted (void **state)
-{
-  struct rig rig = rig_new (4096, 4096);
-  unsigned before = fake.submitted;
-  struct io_totals totals;
-  uint8_t buf[512] = {0};
-
-  (void)state;
-  atomic_store (&rig.volume->serving, false);
-  keys_wipe (rig.volume->keys);
-  assert_int_equal (request_read (rig.connection, buf, 512, 0), -EIO);
-  assert_int_equal (request_write (rig.connection, buf, 512, 0, false), -EIO);
-  assert_int_equal (request_zero (rig.connection, 512, 0, false), -EIO);
-  assert_int_equal (request_trim (rig.connection, 512, 0, false), -EIO);
-  assert_int_equal (request_flush (rig.connection), -EIO);
-  assert_int_equal (request_cache (rig.connection, 512, 0), -EIO);
-  assert_int_equal (fake.submitted, before);
-  totals = volume_totals (rig.volume);
-  assert_int_equal (totals.refused, 6);
-  assert_int_equal (totals.reads, 1); /* the one that filled the model */
-  assert_int_equal (errors_logged, 0);
-  rig_clear (&rig);
-}
-
 static void
 counters_outlive_their_connection (void **state)
 {
@@ -239,8 +183,6 @@ main (void)
       cmocka_unit_test (zeros_are_written_encrypted),
       cmocka_unit_test (trim_without_discard_does_nothing),
       cmocka_unit_test (a_read_only_connection_changes_nothing),
-      cmocka_unit_test (a_read_that_ends_after_the_wipe_gives_the_error_and_no_plaintext),
-      cmocka_unit_test (nothing_passes_without_a_key_and_all_is_counted),
       cmocka_unit_test (counters_outlive_their_connection),
   };
 

@@ -1,0 +1,160 @@
+"""bench_report.py owns what is made of the figures of bench.py: tables, the picture, the comparison."""
+import html
+import statistics
+
+BASE = "file"  # plaintext: what all others are measured against
+COLOURS = {"null": "#c8c8c8", "file": "#8a8f98", "keyfence auto": "#0b7a5c", "keyfence sync": "#3fa88a",
+           "keyfence uring": "#9ad1be", "luks filter": "#d98e32", "qemu luks": "#b5503c"}
+DROP_MIN = 0.05  # less than this is never called slower
+
+
+def ordered(values):
+    return list(dict.fromkeys(values))
+
+
+def index(run_data):
+    return {(r["store"], r["connections"], r["workload"], r["server"]): r for r in run_data["results"]}
+
+
+def spread(values):
+    return (max(values) - min(values)) / statistics.median(values) if len(values) > 1 else 0.0
+
+
+# ---- tables -----------------------------------------------------------------------------------------
+
+def groups(run_data):
+    """(store, connections, workloads) of each table."""
+    results = run_data["results"]
+    for store, connections in ordered((r["store"], r["connections"]) for r in results):
+        yield store, connections, ordered(r["workload"] for r in results
+                                          if (r["store"], r["connections"]) == (store, connections))
+
+
+def print_table(title, servers, rows):
+    print(f"\n{title}")
+    print(" " * 14 + "".join(name.rjust(16) for name in servers))
+    for label, cells in rows:
+        print(label.ljust(14) + "".join(cell.rjust(16) for cell in cells))
+
+
+def print_tables(run_data):
+    machine, cells = run_data["machine"], index(run_data)
+    servers = ordered(r["server"] for r in run_data["results"])
+    print("; ".join(f"{name} {value}" for name, value in machine.items()))
+    for name, says in run_data["servers"].items():
+        print(f"  {name}: {says}")
+    for store, connections, workloads in groups(run_data):
+        def row(workload, show):
+            found = [cells.get((store, connections, workload, s)) for s in servers]
+            base = cells.get((store, connections, workload, BASE))
+            return workload, [show(r, base) if r else "-" for r in found]
+
+        where = f"{store}, {connections} connection{'s' if connections > 1 else ''}"
+        print_table(f"{where}: MiB/s, median (spread)", servers, [row(w, lambda r, b: "%.0f (%2.0f%%)" % (
+            statistics.median(r["mib_s"]), 100 * spread(r["mib_s"]))) for w in workloads])
+        print_table(f"{where}: against {BASE} (plaintext)", servers, [row(w, lambda r, b: "%.2f" % (
+            statistics.median(r["mib_s"]) / statistics.median(b["mib_s"])) if b else "-") for w in workloads])
+        print_table(f"{where}: CPU seconds a GiB, server + client", servers, [row(w, lambda r, b: "%.2f + %.2f" % (
+            statistics.median(r["server_cpu_s_per_gib"]),
+            statistics.median(r["client_cpu_s_per_gib"]))) for w in workloads])
+
+
+# ---- comparison -------------------------------------------------------------------------------------
+
+def against_base(cells, key):
+    """The figures of a cell, each divided by the plaintext server's median of the same run: so a machine
+    that is slower as a whole, or another, does not count."""
+    base = cells.get((*key[:3], BASE))
+    return [v / statistics.median(base["mib_s"]) for v in cells[key]["mib_s"]] if base else None
+
+
+def print_slower(old_run, new_run):
+    """Prints what got slower by more than the noise; returns how many."""
+    old_cells, new_cells = index(old_run), index(new_run)
+    slower, noises = 0, []
+    for key in new_cells:
+        old = against_base(old_cells, key) if key in old_cells else None
+        new = against_base(new_cells, key)
+        if not key[3].startswith("keyfence") or not old or not new:
+            continue
+        drop = 1 - statistics.median(new) / statistics.median(old)
+        base_noise = max(spread(cells[(*key[:3], BASE)]["mib_s"]) for cells in (old_cells, new_cells))
+        # Half a range either way; and no overlap of what was measured then and now.
+        noise = max(DROP_MIN, spread(old) / 2, spread(new) / 2, base_noise / 2)
+        noises.append(noise)
+        if drop > noise and max(new) < min(old):
+            slower += 1
+            print("SLOWER: %s, %d conn., %s, %s: %.2f of plaintext, was %.2f (-%.0f%%, noise %.0f%%)" % (
+                *key, statistics.median(new), statistics.median(old), 100 * drop, 100 * noise))
+    print("%d figures compared, %d slower by more than the noise (which was %.0f%% in the median, %.0f%% at most)" % (
+        len(noises), slower, 100 * statistics.median(noises or [0]), 100 * max(noises or [0])))
+    return slower
+
+
+# ---- the picture ------------------------------------------------------------------------------------
+
+PANEL_W, PANEL_H, TOP, LEFT, GAP = 920, 190, 70, 60, 64
+
+
+def text(x, y, words, size=11, anchor="middle", extra=""):
+    return (f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}" {extra}>'
+            f'{html.escape(str(words))}</text>')
+
+
+def draw_panel(cells, store, workloads, servers, top):
+    """Bars of one store, one connection: throughput against plaintext, the figure above each bar."""
+    ratios = {}
+    for workload in workloads:
+        base = cells.get((store, 1, workload, BASE))
+        for server in servers:
+            cell = cells.get((store, 1, workload, server))
+            if base and cell:
+                value = statistics.median(cell["mib_s"])
+                ratios[workload, server] = (value / statistics.median(base["mib_s"]), value)
+    highest = min(max([r for r, _ in ratios.values()] + [1.0]), 4.0)
+    scale, bottom = PANEL_H / highest, top + PANEL_H
+    out = [text(LEFT, top - 14, f"{store}: throughput against unencrypted nbdkit file = 1; MiB/s above the bars",
+                13, "start", 'font-weight="bold"')]
+    group_w = PANEL_W / len(workloads)
+    bar_w = min(26.0, group_w * 0.85 / len(servers))
+    for i, workload in enumerate(workloads):
+        start = LEFT + i * group_w + (group_w - bar_w * len(servers)) / 2
+        for j, server in enumerate(servers):
+            if (workload, server) not in ratios:
+                continue
+            ratio, value = ratios[workload, server]
+            height = min(ratio, highest) * scale
+            x = start + j * bar_w
+            out.append(f'<rect x="{x:.1f}" y="{bottom - height:.1f}" width="{bar_w - 1.5:.1f}" '
+                       f'height="{height:.1f}" fill="{COLOURS.get(server, "#666")}"/>')
+            label_y = bottom - height - 3
+            out.append(text(x + bar_w / 2 + 3, label_y, f"{value:.0f}", 8, "start",
+                            f'transform="rotate(-90 {x + bar_w / 2 + 3:.1f} {label_y:.1f})"'))
+        out.append(text(LEFT + (i + 0.5) * group_w, bottom + 15, workload))
+    out.append(f'<line x1="{LEFT}" x2="{LEFT + PANEL_W}" y1="{bottom}" y2="{bottom}" stroke="#333"/>')
+    one = bottom - scale
+    out.append(f'<line x1="{LEFT}" x2="{LEFT + PANEL_W}" y1="{one:.1f}" y2="{one:.1f}" stroke="#333" '
+               'stroke-dasharray="4 3"/>')
+    out.append(text(LEFT - 6, one + 4, "1", 11, "end"))
+    return out
+
+
+def draw(run_data):
+    cells, results = index(run_data), run_data["results"]
+    servers = [s for s in ordered(r["server"] for r in results) if s != "null"]
+    stores = ordered(r["store"] for r in results)
+    workloads = ordered(r["workload"] for r in results)
+    height = TOP + len(stores) * (PANEL_H + GAP) + 30
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + PANEL_W + 20} {height}" '
+           'font-family="sans-serif" fill="#222">', '<rect width="100%" height="100%" fill="#fff"/>']
+    for i, server in enumerate(servers):
+        x = LEFT + i * 145
+        out.append(f'<rect x="{x}" y="14" width="12" height="12" fill="{COLOURS.get(server, "#666")}"/>')
+        out.append(text(x + 17, 24, server, 12, "start"))
+    for i, store in enumerate(stores):
+        out += draw_panel(cells, store, workloads, servers, TOP + 10 + i * (PANEL_H + GAP))
+    machine = run_data["machine"]
+    out.append(text(LEFT, height - 12, f'{machine["cpus"]} x {machine["cpu"]}, Linux {machine["kernel"]}, '
+                    f'{machine["nbdkit"]}, {machine["fio"]}, 1 connection, median of {run_data["rounds"]} '
+                    f'rounds, {machine["date"][:10]}', 10, "start"))
+    return "\n".join(out + ["</svg>", ""])

@@ -1,0 +1,541 @@
+/* What the io_uring engine makes of a kernel that is late, disordered, short of memory, or refuses.
+ *
+ * The calls that it makes of liburing are wrapped (tests/unit/meson.build): they do the real thing,
+ * and then rewrite what has been completed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <liburing.h>
+#include <pthread.h>
+
+#include "common/checked.h"
+#include "nbd-plugin/engine.h"
+#include "nbd-plugin/log.h"
+
+#define STORE_BYTES ((uint64_t)8 * 1024 * 1024)
+#define PART 8192
+
+static unsigned notices_logged;
+
+void
+log_error (const char *fmt, ...)
+{
+  (void)fmt;
+}
+
+void
+log_notice (const char *fmt, ...)
+{
+  (void)fmt;
+  notices_logged++;
+}
+
+/* ---- the kernel that is played ---- */
+
+static struct {
+  int fd;                 /* of the backing */
+  int res;                /* what the next `res_count` completions say, and */
+  unsigned res_count;     /* what lies behind that has not been transferred */
+  bool reverse;           /* completions in the opposite order */
+  unsigned late;          /* calls that come back without anything, interrupted */
+  int submit_error;       /* for … */
+  unsigned submit_errors; /* … this many calls */
+  unsigned submit_after;  /* after this many good ones */
+  unsigned take_at_most;  /* of what is submitted by one call; 0: all */
+  int init_error;
+  unsigned init_refuses; /* flags that setup does not know */
+  int register_error;
+  unsigned calls, rings;
+  unsigned init_flags; /* of the last ring that was made */
+} kernel;
+
+int __real_io_uring_queue_init_params (unsigned entries, struct io_uring *ring,
+                                       struct io_uring_params *p);
+int __wrap_io_uring_queue_init_params (unsigned entries, struct io_uring *ring,
+                                       struct io_uring_params *p);
+int __real_io_uring_register_buffers (struct io_uring *ring, const struct iovec *iov, unsigned n);
+int __wrap_io_uring_register_buffers (struct io_uring *ring, const struct iovec *iov, unsigned n);
+int __real_io_uring_submit_and_wait (struct io_uring *ring, unsigned wait_nr);
+int __wrap_io_uring_submit_and_wait (struct io_uring *ring, unsigned wait_nr);
+
+int
+__wrap_io_uring_queue_init_params (unsigned entries, struct io_uring *ring,
+                                   struct io_uring_params *p)
+{
+  if (kernel.init_error)
+    return kernel.init_error;
+  if (p->flags & kernel.init_refuses)
+    return -EINVAL;
+  kernel.rings++;
+  kernel.init_flags = p->flags;
+  return __real_io_uring_queue_init_params (entries, ring, p);
+}
+
+int
+__wrap_io_uring_register_buffers (struct io_uring *ring, const struct iovec *iov, unsigned n)
+{
+  return kernel.register_error ? kernel.register_error
+                               : __real_io_uring_register_buffers (ring, iov, n);
+}
+
+/* What came short has not brought the rest. */
+static void
+cut (struct io_uring_cqe *cqe)
+{
+  static uint8_t garbage[CHUNK_BYTES] = {0xdd};
+  struct transfer *t = io_uring_cqe_get_data (cqe);
+  size_t kept = kernel.res > 0 ? (size_t)kernel.res : 0, rest = t->size_bytes - kept;
+
+  if (t->write)
+    assert_int_equal (pwrite (kernel.fd, garbage, rest, (off_t)(t->offset_bytes + kept)), rest);
+  else
+    memcpy ((char *)t->buf + kept, garbage, rest);
+  cqe->res = kernel.res;
+}
+
+static void
+rewrite_completions (struct io_uring *ring, unsigned from)
+{
+  unsigned tail = io_uring_smp_load_acquire (ring->cq.ktail), mask = *ring->cq.kring_mask;
+
+  for (unsigned i = from; i != tail && kernel.res_count > 0; i++, kernel.res_count--)
+    cut (&ring->cq.cqes[i & mask]);
+  if (!kernel.reverse)
+    return;
+  for (unsigned i = *ring->cq.khead, j = tail - 1; (int)(j - i) > 0; i++, j--) {
+    struct io_uring_cqe *a = &ring->cq.cqes[i & mask], *b = &ring->cq.cqes[j & mask];
+    struct io_uring_cqe swapped = *a;
+
+    *a = *b;
+    *b = swapped;
+  }
+}
+
+/* Lets the kernel see only the first `count` of what is prepared. */
+static int
+submit_some (struct io_uring *ring, unsigned count, unsigned wait_nr)
+{
+  unsigned tail = ring->sq.sqe_tail;
+  int r;
+
+  if (count == 0 || tail - *ring->sq.khead <= count)
+    return __real_io_uring_submit_and_wait (ring, wait_nr);
+  ring->sq.sqe_tail = *ring->sq.khead + count;
+  r = __real_io_uring_submit_and_wait (ring, 0);
+  ring->sq.sqe_head = ring->sq.sqe_tail;
+  ring->sq.sqe_tail = tail;
+  return r;
+}
+
+int
+__wrap_io_uring_submit_and_wait (struct io_uring *ring, unsigned wait_nr)
+{
+  unsigned from = io_uring_smp_load_acquire (ring->cq.ktail);
+  int r;
+
+  kernel.calls++;
+  if (kernel.late > 0) {
+    kernel.late--;
+    return -EINTR;
+  }
+  if (kernel.submit_after > 0)
+    kernel.submit_after--;
+  else if (kernel.submit_errors > 0) {
+    kernel.submit_errors--;
+    return kernel.submit_error;
+  }
+  r = submit_some (ring, kernel.take_at_most, wait_nr);
+  rewrite_completions (ring, from);
+  return r;
+}
+
+/* ---- a backing and a queue ---- */
+
+struct rig {
+  struct backing backing;
+  uint8_t *model, *buffers;
+  const struct engine *engine;
+  struct engine_queue *queue;
+  struct transfer transfers[ENGINE_DEPTH_MAX];
+};
+
+static void
+rig_init (struct rig *rig, const struct engine *engine)
+{
+  char path[] = "/tmp/keyfence-engine.XXXXXX";
+  void *buffers = NULL;
+
+  *rig = (struct rig){.engine = engine, .model = malloc (STORE_BYTES)};
+  memset (&kernel, 0, sizeof kernel);
+  rig->backing.fd = mkstemp (path);
+  assert_true (rig->backing.fd >= 0);
+  unlink (path);
+  kernel.fd = rig->backing.fd;
+  for (uint64_t i = 0; i < STORE_BYTES; i++)
+    rig->model[i] = (uint8_t)(i * 2654435761u >> 13);
+  assert_int_equal (write (rig->backing.fd, rig->model, STORE_BYTES), STORE_BYTES);
+  assert_int_equal (posix_memalign (&buffers, 4096, engine->depth * CHUNK_BYTES), 0);
+  rig->buffers = buffers;
+  for (unsigned i = 0; i < engine->depth; i++)
+    rig->transfers[i].buf = rig->buffers + i * CHUNK_BYTES;
+  assert_int_equal (engine->queue_new (&rig->backing, buffers, &rig->queue), 0);
+}
+
+static void
+rig_clear (struct rig *rig)
+{
+  uint8_t *found = malloc (STORE_BYTES);
+
+  rig->engine->queue_free (rig->queue);
+  assert_int_equal (pread (rig->backing.fd, found, STORE_BYTES, 0), STORE_BYTES);
+  assert_memory_equal (found, rig->model, STORE_BYTES);
+  free (found);
+  free (rig->buffers);
+  free (rig->model);
+  close (rig->backing.fd);
+}
+
+/* `count` transfers one after the other in the file, of a whole chunk each. */
+static void
+submit_all (struct rig *rig, unsigned count, uint64_t offset, bool write)
+{
+  for (unsigned i = 0; i < count; i++) {
+    struct transfer *t = &rig->transfers[i];
+
+    t->size_bytes = CHUNK_BYTES;
+    t->offset_bytes = offset + i * CHUNK_BYTES;
+    t->write = write;
+    t->more = i + 1 < count;
+    t->result = 1;
+    for (size_t b = 0; b < CHUNK_BYTES; b++)
+      ((uint8_t *)t->buf)[b] = write ? (uint8_t)(b + i + kernel.calls) : 0xee;
+    rig->engine->submit (rig->queue, t);
+  }
+}
+
+/* Waits for all of them, each exactly once; counts those that failed with `error`. */
+static unsigned
+collect (struct rig *rig, unsigned count, int error)
+{
+  unsigned failed = 0, seen = 0;
+
+  for (unsigned i = 0; i < count; i++) {
+    struct transfer *t = rig->engine->wait (rig->queue);
+    unsigned index;
+
+    assert_non_null (t);
+    index = (unsigned)(t - rig->transfers);
+    assert_false (seen & 1u << index);
+    seen |= 1u << index;
+    if (t->result < 0) {
+      assert_int_equal (t->result, error);
+      failed++;
+      continue;
+    }
+    assert_int_equal (t->result, 0);
+    if (t->write)
+      memcpy (rig->model + t->offset_bytes, t->buf, t->size_bytes);
+    else
+      assert_memory_equal (t->buf, rig->model + t->offset_bytes, t->size_bytes);
+  }
+  assert_null (rig->engine->wait (rig->queue));
+  return failed;
+}
+
+static unsigned
+transfer_all (struct rig *rig, bool write, int error)
+{
+  unsigned depth = rig->engine->depth;
+
+  submit_all (rig, depth, CHUNK_BYTES, write);
+  return collect (rig, depth, error);
+}
+
+static void
+both_ways (struct rig *rig)
+{
+  assert_int_equal (transfer_all (rig, true, 0), 0);
+  assert_int_equal (transfer_all (rig, false, 0), 0);
+}
+
+/* ---- completions ---- */
+
+static void
+what_is_written_is_read_back_whole (void **state)
+{
+  struct rig rig;
+
+  rig_init (&rig, &engine_uring);
+  (void)state;
+  both_ways (&rig);
+  assert_int_equal (kernel.rings, 1);
+  rig_clear (&rig);
+}
+
+static void
+completions_in_any_order_go_to_their_own_transfers (void **state)
+{
+  struct rig rig;
+
+  rig_init (&rig, &engine_uring);
+  (void)state;
+  kernel.reverse = true;
+  both_ways (&rig);
+  rig_clear (&rig);
+}
+
+static void
+short_interrupted_and_repeatable_completions_are_finished (void **state)
+{
+  static const int results[] = {PART, -EINTR, -EAGAIN, 1, (int)CHUNK_BYTES - 1};
+  struct rig rig;
+
+  rig_init (&rig, &engine_uring);
+  (void)state;
+  for (size_t i = 0; i < ARRAY_SIZE (results); i++) {
+    for (unsigned count = 1; count <= rig.engine->depth; count++) {
+      kernel.res = results[i];
+      kernel.res_count = count;
+      assert_int_equal (transfer_all (&rig, false, 0), 0);
+      assert_int_equal (kernel.res_count, 0);
+      kernel.res_count = count;
+      assert_int_equal (transfer_all (&rig, true, 0), 0);
+      assert_int_equal (kernel.res_count, 0);
+    }
+  }
+  rig_clear (&rig);
+}
+
+static void
+a_failed_completion_fails_its_transfer_alone (void **state)
+{
+  static const int errors[] = {-EIO, -ENOSPC, -EINVAL, -ECANCELED};
+  struct rig rig;
+
+  rig_init (&rig, &engine_uring);
+  (void)state;
+  for (size_t i = 0; i < ARRAY_SIZE (errors); i++) {
+    kernel.res = errors[i];
+    kernel.res_count = 1;
+    assert_int_equal (transfer_all (&rig, false, errors[i]), 1);
+    assert_int_equal (transfer_all (&rig, false, 0), 0);
+  }
+  rig_clear (&rig);
+}
+
+static void
+a_read_past_the_end_is_an_error_and_no_loop (void **state)
+{
+  struct rig rig;
+
+  rig_init (&rig, &engine_uring);
+  (void)state;
+  submit_all (&rig, 1, STORE_BYTES, false);
+  assert_int_equal (collect (&rig, 1, -EIO), 1);
+  submit_all (&rig, 1, STORE_BYTES - 4096, false);
+  assert_int_equal (collect (&rig, 1, -EIO), 1);
+  rig_clear (&rig);
+}
+
+static void
+late_completions_are_waited_for (void **state)
+{
+  struct rig rig;
+
+  rig_init (&rig, &engine_uring);
+  (void)state;
+  kernel.late = 20;
+  both_ways (&rig);
+  assert_int_equal (kernel.late, 0);
+  kernel.take_at_most = 1;
+  both_ways (&rig);
+  rig_clear (&rig);
+}
+
+/* ---- a kernel that refuses ---- */
+
+static void
+a_submission_without_memory_is_repeated (void **state)
+{
+  struct rig rig;
+
+  rig_init (&rig, &engine_uring);
+  (void)state;
+  kernel.submit_error = -EAGAIN;
+  kernel.submit_errors = 50;
+  both_ways (&rig);
+  assert_int_equal (kernel.submit_errors, 0);
+  assert_int_equal (kernel.rings, 1);
+  rig_clear (&rig);
+}
+
+/* Some are with the kernel when it refuses the next: these come back, the others are done. */
+static void
+a_ring_that_refuses_is_given_up_and_nothing_is_lost (void **state)
+{
+  (void)state;
+  for (unsigned after = 0; after < 4; after++) {
+    struct rig rig;
+    unsigned calls;
+
+    rig_init (&rig, &engine_uring);
+    kernel.submit_error = -ENOMEM;
+    kernel.submit_errors = 1;
+    kernel.submit_after = after;
+    assert_int_equal (transfer_all (&rig, true, 0), 0);
+    both_ways (&rig);
+    both_ways (&rig);
+    calls = kernel.calls;
+    both_ways (&rig);
+    assert_int_equal (kernel.calls, calls);
+    rig_clear (&rig);
+  }
+  assert_non_null (engine_note ());
+}
+
+static void
+the_best_flags_that_the_kernel_knows_are_used (void **state)
+{
+  static const struct {
+    unsigned refuses, flags;
+  } table[] = {
+      {0, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN},
+      {IORING_SETUP_DEFER_TASKRUN, IORING_SETUP_COOP_TASKRUN},
+      {IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN, 0},
+  };
+
+  (void)state;
+  for (size_t i = 0; i < ARRAY_SIZE (table); i++) {
+    struct rig rig;
+
+    rig_init (&rig, &engine_uring);
+    kernel.init_refuses = table[i].refuses;
+    assert_int_equal (engine_uring_probe (), 0);
+    both_ways (&rig);
+    assert_int_equal (kernel.init_flags, table[i].flags);
+    rig_clear (&rig);
+  }
+}
+
+static void
+without_a_ring_plain_calls_do_it_and_the_reason_is_said_once (void **state)
+{
+  struct backing direct = {.direct = true, .fd = open ("/proc/version", O_RDONLY | O_CLOEXEC)};
+
+  (void)state;
+  notices_logged = 0;
+  for (int i = 0; i < 3; i++) {
+    struct rig rig;
+
+    rig_init (&rig, &engine_uring);
+    kernel.init_error = -EPERM;
+    both_ways (&rig);
+    assert_int_equal (kernel.calls, 0);
+    assert_ptr_equal (engine_choose ("auto", &direct), &engine_sync);
+    assert_ptr_equal (engine_choose ("uring", &direct), &engine_sync);
+    rig_clear (&rig);
+  }
+  close (direct.fd);
+  assert_true (notices_logged <= 1);
+  assert_non_null (engine_note ());
+}
+
+static void
+without_registered_buffers_it_works_all_the_same (void **state)
+{
+  struct rig rig;
+
+  rig_init (&rig, &engine_uring);
+  (void)state;
+  kernel.register_error = -ENOMEM;
+  both_ways (&rig);
+  assert_true (kernel.calls > 0);
+  rig_clear (&rig);
+}
+
+/* ---- what is used when ---- */
+
+static void
+auto_takes_the_ring_for_several_transfers_and_direct_io_only (void **state)
+{
+  struct rig rig;
+  struct backing direct = {.direct = true, .fd = open ("/proc/version", O_RDONLY | O_CLOEXEC)};
+  struct backing memory = {.direct = true, .fd = memfd_create ("memory", MFD_CLOEXEC)};
+  struct backing cached = {.direct = false, .fd = direct.fd};
+
+  rig_init (&rig, &engine_auto);
+  (void)state;
+  submit_all (&rig, 1, 0, true);
+  assert_int_equal (collect (&rig, 1, 0), 0);
+  submit_all (&rig, 1, 0, false);
+  assert_int_equal (collect (&rig, 1, 0), 0);
+  assert_int_equal (kernel.rings, 0);
+  both_ways (&rig);
+  assert_int_equal (kernel.rings, 1);
+  rig_clear (&rig);
+  assert_ptr_equal (engine_choose ("auto", &direct), &engine_auto);
+  assert_ptr_equal (engine_choose ("auto", &cached), &engine_sync);
+  assert_ptr_equal (engine_choose ("auto", &memory), &engine_sync);
+  assert_ptr_equal (engine_choose ("uring", &cached), &engine_uring);
+  assert_ptr_equal (engine_choose ("sync", &direct), &engine_sync);
+  close (direct.fd);
+  close (memory.fd);
+}
+
+/* nbdkit closes a connection in another thread than those that served it, after these have ended.
+ */
+static void *
+use_queue (void *opaque)
+{
+  both_ways (opaque);
+  return NULL;
+}
+
+static void
+another_thread_frees_the_queue_of_one_that_has_ended (void **state)
+{
+  (void)state;
+  for (int i = 0; i < 20; i++) {
+    struct rig rig;
+    pthread_t thread;
+
+    rig_init (&rig, &engine_uring);
+    assert_int_equal (pthread_create (&thread, NULL, use_queue, &rig), 0);
+    pthread_join (thread, NULL);
+    rig_clear (&rig);
+  }
+}
+
+int
+main (void)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test (what_is_written_is_read_back_whole),
+      cmocka_unit_test (completions_in_any_order_go_to_their_own_transfers),
+      cmocka_unit_test (short_interrupted_and_repeatable_completions_are_finished),
+      cmocka_unit_test (a_failed_completion_fails_its_transfer_alone),
+      cmocka_unit_test (a_read_past_the_end_is_an_error_and_no_loop),
+      cmocka_unit_test (late_completions_are_waited_for),
+      cmocka_unit_test (a_submission_without_memory_is_repeated),
+      cmocka_unit_test (a_ring_that_refuses_is_given_up_and_nothing_is_lost),
+      cmocka_unit_test (the_best_flags_that_the_kernel_knows_are_used),
+      cmocka_unit_test (without_a_ring_plain_calls_do_it_and_the_reason_is_said_once),
+      cmocka_unit_test (without_registered_buffers_it_works_all_the_same),
+      cmocka_unit_test (auto_takes_the_ring_for_several_transfers_and_direct_io_only),
+      cmocka_unit_test (another_thread_frees_the_queue_of_one_that_has_ended),
+  };
+
+  return cmocka_run_group_tests (tests, NULL, NULL);
+}
