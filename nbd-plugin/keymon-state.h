@@ -30,7 +30,6 @@ struct keymon {
   pthread_mutex_t mutex;  /* guards what follows */
   pthread_cond_t started; /* the first round of asking is over */
   bool first_round_over;
-  uint64_t first_round_ms; /* when it began */
   bool ends;
   uint64_t quit_at_ms; /* when the keys go since the server was told to end; 0: it was not */
   bool quitted;

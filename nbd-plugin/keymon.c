@@ -100,27 +100,25 @@ begin_to_quit (struct keymon *keymon)
 }
 
 /* Whether the first try for the key has come to its end, one way or the other, or nobody waits for
- * it any more.
+ * it any more.  A second one may follow at once: it shows by asking the primary again.
  */
 static bool
 is_first_round_over (const struct keymon *keymon)
 {
   const struct fence *fence = &keymon->fence;
+  const struct fence_ask *asked = &fence->asked;
 
-  return fence->state != FENCE_FENCED || fence->latch != FENCE_NOT_LATCHED
-         || keymon->quit_at_ms != 0
-         || (fence->asked.kind == FENCE_ASK_NOTHING && fence->next_ask_ms > clock_ms ())
-         || fence->cycle_at_ms != keymon->first_round_ms; /* the next has begun already */
+  if (fence->state != FENCE_FENCED || fence->latch != FENCE_NOT_LATCHED || keymon->quit_at_ms != 0)
+    return true;
+  if (asked->kind == FENCE_ASK_NOTHING)
+    return fence->next_ask_ms > clock_ms ();
+  return fence->asked_late || (asked->wrap == 0 && asked->ticket > 1);
 }
 
 static void
 note_first_round (struct keymon *keymon)
 {
-  if (keymon->first_round_over)
-    return;
-  if (keymon->first_round_ms == 0)
-    keymon->first_round_ms = keymon->fence.cycle_at_ms;
-  if (!is_first_round_over (keymon))
+  if (keymon->first_round_over || !is_first_round_over (keymon))
     return;
   keymon->first_round_over = true;
   if (keymon->fence.state == FENCE_FENCED)

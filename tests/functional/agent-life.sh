@@ -51,5 +51,5 @@ chmod +x "$dir/deaf-agent"
 expect_no_start "no answer within" "$dir/disk" "agent=$dir/deaf-agent" require-key=yes \
   check-timeout=500ms
 start_server "$dir/disk" "agent=$dir/deaf-agent" check-timeout=500ms check-interval=100ms
-assert_json "$(server_status_json)" '.state == "fenced" and .reason == "agent_timeout"'
+assert_json "$(server_status_json)" '.state == "fenced" and (.reason | test ("^agent_(timeout|backoff)$"))'
 stop_server

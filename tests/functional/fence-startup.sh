@@ -45,6 +45,17 @@ ctl fault outage --op Decrypt >/dev/null
 refused 1 'internal error'
 ctl clear >/dev/null
 
+# A service that hangs, with a time-out longer than the interval: each round is followed by the next at
+# once, and the start is over after the first all the same.
+ctl fault delay 1h --op Decrypt >/dev/null
+timed_out=(check-interval=100ms confirm-delay=1s check-timeout=$((1 * patience))s)
+expect_no_start 'no answer from' "$dir/disk" "${timed_out[@]}" require-key=yes
+start_server "$dir/disk" "${timed_out[@]}"
+assert_json "$(server_status_json)" '.state == "fenced" and .reason == "timeout"'
+ctl clear >/dev/null
+await_state active
+stop_server
+
 # Without require-key the disk is there, with its size, refuses, and opens by itself: to a client that
 # came while it was fenced too.
 ctl disable "$key" >/dev/null
