@@ -39,7 +39,7 @@ static int
 set_cache (struct params *params, const char *value, struct error *err)
 {
   static const char *const known[] = {"none", "writeback"};
-  size_t choice;
+  size_t choice = 0;
 
   if (choose (value, known, ARRAY_SIZE (known), &choice, err) < 0)
     return -1;
@@ -51,7 +51,7 @@ static int
 set_engine (struct params *params, const char *value, struct error *err)
 {
   static const char *const known[] = {"auto", "uring", "sync"};
-  size_t choice;
+  size_t choice = 0;
 
   if (choose (value, known, ARRAY_SIZE (known), &choice, err) < 0)
     return -1;
@@ -63,7 +63,7 @@ static int
 set_crypto (struct params *params, const char *value, struct error *err)
 {
   static const char *const known[] = {"auto", "vaes", "openssl", "gcrypt"};
-  size_t choice;
+  size_t choice = 0;
 
   if (choose (value, known, ARRAY_SIZE (known), &choice, err) < 0)
     return -1;
@@ -140,7 +140,7 @@ static int
 set_recover (struct params *params, const char *value, struct error *err)
 {
   static const char *const known[] = {"auto", "manual"};
-  size_t choice;
+  size_t choice = 0;
 
   if (choose (value, known, ARRAY_SIZE (known), &choice, err) < 0)
     return -1;
@@ -158,7 +158,7 @@ static int
 set_on_fence (struct params *params, const char *value, struct error *err)
 {
   static const char *const known[] = {[ON_FENCE_ERROR] = "error", [ON_FENCE_STALL] = "stall"};
-  size_t choice;
+  size_t choice = 0;
 
   if (choose (value, known, ARRAY_SIZE (known), &choice, err) < 0)
     return -1;
@@ -178,7 +178,7 @@ set_fence_errno (struct params *params, const char *value, struct error *err)
 {
   static const char *const known[] = {"EIO", "EPERM", "ENOSPC"};
   static const int numbers[] = {EIO, EPERM, ENOSPC};
-  size_t choice;
+  size_t choice = 0;
 
   if (choose (value, known, ARRAY_SIZE (known), &choice, err) < 0)
     return -1;
@@ -190,7 +190,7 @@ static int
 set_key_expiry (struct params *params, const char *value, struct error *err)
 {
   static const char *const known[] = {"warn", "fence"};
-  size_t choice;
+  size_t choice = 0;
 
   if (choose (value, known, ARRAY_SIZE (known), &choice, err) < 0)
     return -1;
