@@ -14,6 +14,7 @@
  */
 /* The names of the calls are this file's subject: the headers must not rename them. */
 #undef _FILE_OFFSET_BITS
+#undef _FORTIFY_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -370,12 +370,12 @@ the_time_line_covers_its_window_without_gaps (void **state)
       "{\"state\":\"active\",\"since\":\"2027-01-15T07:00:00Z\"}",
       "{\"state\":\"active\",\"since\":\"2030-01-15T07:00:00Z\"}",
       "{\"transitions\":[{\"time\":\"2001-01-15T07:00:00Z\",\"state\":\"active\"}]}",
-      "{\"transitions\":[{\"time\":\"2027-01-15T07:58:00Z\",\"from\":\"active\",\"state\":"
-      "\"fenced\"},"
-      "{\"time\":\"2027-01-15T07:59:00Z\",\"state\":\"active\"},"
-      "{\"time\":\"2031-01-15T07:59:00Z\",\"state\":\"grace\"}]}",
-      "{\"transitions\":[{\"time\":\"2027-01-15T07:59:00Z\",\"state\":\"active\"},"
-      "{\"time\":\"2027-01-15T07:58:00Z\",\"state\":\"fenced\"}]}"};
+      ("{\"transitions\":[{\"time\":\"2027-01-15T07:58:00Z\",\"from\":\"active\",\"state\":"
+       "\"fenced\"},"
+       "{\"time\":\"2027-01-15T07:59:00Z\",\"state\":\"active\"},"
+       "{\"time\":\"2031-01-15T07:59:00Z\",\"state\":\"grace\"}]}"),
+      ("{\"transitions\":[{\"time\":\"2027-01-15T07:59:00Z\",\"state\":\"active\"},"
+       "{\"time\":\"2027-01-15T07:58:00Z\",\"state\":\"fenced\"}]}")};
 
   (void)state;
   for (size_t i = 0; i < ARRAY_SIZE (answers); i++) {
