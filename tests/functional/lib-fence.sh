@@ -4,7 +4,8 @@
 # shellcheck disable=SC2034,SC2154  # variables for those who source this, and of lib.sh
 
 # Seconds matter in these tests; valgrind and sanitizers stretch them.
-fast=(check-interval=$((1 * patience))s confirm-delay=$((1 * patience))s check-timeout=$((1 * patience))s)
+pace=$(((patience + 1) / 2)) # a sanitizer's slowness does not add up in waiting
+fast=(check-interval=${pace}s confirm-delay=${pace}s check-timeout=${pace}s)
 
 # server_command "COMMAND [TEXT]": the answer, in one line, by the control socket itself.
 server_command ()
