@@ -120,3 +120,13 @@ kms_outcome_of_first_use (struct kms_outcome *outcome)
   if (outcome->class == KMS_DENIED && strcmp (outcome->reason, "not_found") == 0)
     outcome->class = KMS_CONFIG;
 }
+
+void
+kms_outcome_of_served_key (struct kms_outcome *outcome)
+{
+  static const char *const reasons[] = {"role_denied", "identity_gone"};
+
+  for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
+    if (outcome->class != KMS_OK && strcmp (outcome->reason, reasons[i]) == 0)
+      outcome->class = KMS_DENIED;
+}

@@ -64,6 +64,12 @@ int kms_outcome_set (struct kms_outcome *outcome, enum kms_class class, const ch
  */
 void kms_outcome_of_first_use (struct kms_outcome *outcome);
 
+/* For what is asked about a key that has unwrapped in the life of this process, which an agent that
+ * was started since does not know: a role that is refused and an identity that is not there are
+ * KMS_DENIED, since somebody took them away.
+ */
+void kms_outcome_of_served_key (struct kms_outcome *outcome);
+
 /* Puts "?" for every byte that is a control character or not part of valid UTF-8: file names and
  * answers of services end up in logs, terminals and JSON.  Returns whether nothing had to change.
  */

@@ -41,6 +41,7 @@ struct keymon {
   struct fence_ask held; /* waits for the asker to be free; kind NOTHING: none */
   struct asker_wraps wraps;
   struct kms_outcome last; /* of the last check or unlock */
+  bool has_unwrapped;      /* the primary has given a good answer */
   int64_t last_check_unix_s;
   int64_t expires_unix_s; /* KEYMON_UNKNOWN until it is */
   uint64_t expiry_due_ms; /* when to ask for it again */

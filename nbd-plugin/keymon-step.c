@@ -191,6 +191,9 @@ take_access (struct keymon *keymon, struct asker_answer *answer)
                      "%s has passed its expiry date, and key-expiry=fence takes that as a denial; "
                      "set a later date, or rotate the key and rewrap",
                      answer->key);
+  if (keymon->has_unwrapped && answer->job.wrap == 0)
+    kms_outcome_of_served_key (&answer->outcome);
+  keymon->has_unwrapped |= answer->outcome.class == KMS_OK && answer->job.wrap == 0;
   take_key (keymon, answer);
   keymon->last = *outcome;
   keymon->last_check_unix_s = wall_clock_ms () / 1000;
