@@ -172,7 +172,8 @@ aws_classify (const struct aws_asked *asked, const struct http_answer *answer,
           && is_skewed (answer)))
     return skewed (asked, answer, outcome);
   text_print (message, sizeof message, "%s", rule->quote ? error.message : "");
-  return kms_outcome_set (outcome, rule->class, rule->reason,
-                          "%s refused %s for %.200s: %s%s%s; %s", called (asked), asked->operation,
-                          asked->subject, error.name, *message ? ": " : "", message, rule->mend);
+  return kms_outcome_set (outcome, rule->class, rule->reason, "%s %s %s for %.200s: %s%s%s; %s",
+                          called (asked), rule->class == KMS_OUTAGE ? "could not do" : "refused",
+                          asked->operation, asked->subject, error.name, *message ? ": " : "",
+                          message, rule->mend);
 }

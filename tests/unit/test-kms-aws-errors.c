@@ -267,7 +267,23 @@ a_denial_says_what_the_service_said_and_what_to_do (void **state)
   classify (&kms_asked, 400, body, 0, &outcome, &advice);
   assert_non_null (strstr (outcome.text, "DisabledException: " AWS_KEY " is disabled."));
   assert_non_null (strstr (outcome.text, "EnableKey"));
+  assert_non_null (strstr (outcome.text, "refused Decrypt"));
   assert_int_equal (advice, AWS_DISTRUST);
+}
+
+/* Nobody should take an outage for a decision of the key's owner. */
+static void
+an_outage_is_not_called_a_refusal (void **state)
+{
+  struct kms_outcome outcome;
+  unsigned advice;
+  char body[300];
+
+  (void)state;
+  error_body (&kms_asked, "KMSInternalException", "m", body, sizeof body);
+  classify (&kms_asked, 500, body, 0, &outcome, &advice);
+  assert_non_null (strstr (outcome.text, "could not do Decrypt"));
+  assert_null (strstr (outcome.text, "refused"));
 }
 
 static void
@@ -307,6 +323,7 @@ main (void)
       cmocka_unit_test (a_denial_to_a_wrong_clock_is_no_denial),
       cmocka_unit_test (messages_that_may_hold_secrets_are_not_shown),
       cmocka_unit_test (a_denial_says_what_the_service_said_and_what_to_do),
+      cmocka_unit_test (an_outage_is_not_called_a_refusal),
       cmocka_unit_test (xml_is_read_strictly),
   };
 
