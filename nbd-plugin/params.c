@@ -98,16 +98,35 @@ set_require_key (struct params *params, const char *value, struct error *err)
   return parse_bool (value, &params->require_key, err);
 }
 
+/* As one would write it: "100ms", "24h". */
+static void
+limit_text (uint64_t ms, char ret[32])
+{
+  static const struct {
+    const char *name;
+    uint64_t ms;
+  } units[] = {
+      {"d", 24 * 3600 * 1000}, {"h", 3600 * 1000}, {"m", 60 * 1000}, {"s", 1000}, {"ms", 1}};
+  size_t i = 0;
+
+  while (i + 1 < ARRAY_SIZE (units) && (ms < units[i].ms || ms % units[i].ms != 0))
+    i++;
+  snprintf (ret, 32, "%llu%s", (unsigned long long)(ms / units[i].ms), ms > 0 ? units[i].name : "");
+}
+
 static int
 set_time (uint64_t *ret_ms, const char *value, uint64_t min_ms, uint64_t max_ms, struct error *err)
 {
+  char min[32], max[32];
   uint64_t ms;
 
   if (parse_duration (value, &ms, err) < 0)
     return -1;
-  if (ms < min_ms || ms > max_ms)
-    return error_set (err, ERROR_USAGE, "\"%s\" is not between %gs and %gs", value,
-                      (double)min_ms / 1000, (double)max_ms / 1000);
+  if (ms < min_ms || ms > max_ms) {
+    limit_text (min_ms, min);
+    limit_text (max_ms, max);
+    return error_set (err, ERROR_USAGE, "\"%s\" is not between %s and %s", value, min, max);
+  }
   *ret_ms = ms;
   return 0;
 }

@@ -38,6 +38,8 @@ assert_match "$(cat output)" "^nbdkit --foreground --ipaddr=127.0.0.1 --port=108
 expect_fail 2 'there is no parameter "chache"; known are: cache, engine' keyfence serve disk.img chache=none
 expect_fail 2 '"foo" is no parameter: they are written NAME=VALUE' keyfence serve disk.img foo
 expect_fail 2 'parameter cache: "maybe"' keyfence serve disk.img cache=maybe
+expect_fail 2 '"31d" is not between 0 and 30d' keyfence serve disk.img grace=31d
+expect_fail 2 '"10ms" is not between 100ms and 1d' keyfence serve disk.img check-interval=10ms
 expect_fail 2 'there is no parameter "ready-fd"' keyfence serve disk.img ready-fd=3
 expect_fail 2 'exclude each other' keyfence serve disk.img --port 1 --socket s
 expect_fail 2 'is not a number from 1 to 65535' keyfence serve disk.img --port 70000
