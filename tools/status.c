@@ -9,6 +9,7 @@
 #include "common/parse.h"
 #include "tools/command.h"
 #include "tools/print.h"
+#include "tools/watch-parts.h"
 
 int
 status_exit_code (const struct json *status, int *ret_code, struct error *err)
@@ -92,6 +93,21 @@ status_print_state (const struct json *status)
 }
 
 static void
+print_expiry (const char *date)
+{
+  char left[WATCH_DURATION_MAX];
+  double left_s;
+
+  if (!date || !watch_seconds_until (date, &left_s))
+    return;
+  watch_format_duration (left_s, left);
+  if (left_s > 0)
+    print_fact ("key expires", "%s (%s left)", date, left);
+  else
+    print_fact ("key expires", "%s (passed)", date);
+}
+
+static void
 print_key (const struct json *status)
 {
   const char *held_by = json_get_string (status, "held_by");
@@ -100,7 +116,7 @@ print_key (const struct json *status)
   if (held_by && strcmp (held_by, "secondary") == 0)
     print_fact ("held by", "a secondary key: the primary's service gives no answer");
   print_text (json_get (status, "key_created"), "key created");
-  print_text (json_get (status, "key_expires"), "key expires");
+  print_expiry (json_get_string (status, "key_expires"));
 }
 
 static void
@@ -124,7 +140,7 @@ print_fences (const struct json *status)
   uint64_t fences, wipe_us;
 
   if (get_number (status, "fences", &fences) && fences > 0)
-    print_fact ("fenced", "%" PRIu64 " times", fences);
+    print_fact ("fenced", "%" PRIu64 " time%s", fences, fences > 1 ? "s" : "");
   if (get_number (status, "last_wipe_us", &wipe_us) && wipe_us > 0)
     print_fact ("last wipe", "%" PRIu64 " us", wipe_us);
 }

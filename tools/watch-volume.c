@@ -29,28 +29,41 @@ put_fact (struct screen *screen, const char *title, const char *fact)
   screen_newline (screen);
 }
 
-/* A sentence, in at most two lines; broken at a blank where there is one. */
+/* The bytes of a text that go into a line: all, or up to a blank where there is one. */
+static size_t
+cut_line (const char *text, size_t room)
+{
+  size_t cut = room;
+
+  if (strlen (text) <= room)
+    return strlen (text);
+  while (cut > 0 && text[cut] != ' ')
+    cut--;
+  return cut > 0 ? cut : room;
+}
+
+/* What an error names and the way out of it: more would push the rest off a terminal of 24 lines.
+ */
+#define SENTENCE_LINES 5
+
+/* A sentence, broken at blanks where there are any; what the last line has no room for is cut off.
+ */
 static void
 put_sentence (struct screen *screen, const char *title, const char *text)
 {
   size_t room =
       screen_columns (screen) > TITLE_COLUMN + 1 ? screen_columns (screen) - TITLE_COLUMN : 1;
-  size_t length = strlen (text), cut = MIN (room, length);
 
-  if (!*text)
-    return;
-  if (length > room)
-    while (cut > 0 && text[cut] != ' ')
-      cut--;
-  if (cut == 0)
-    cut = MIN (room, length);
-  put_title (screen, title);
-  screen_text (screen, STYLE_PLAIN, "%.*s", (int)cut, text);
-  screen_newline (screen);
-  if (cut < length) {
-    screen_column (screen, TITLE_COLUMN);
-    screen_text (screen, STYLE_PLAIN, "%s", text + cut + (text[cut] == ' '));
+  for (int line = 0; *text && line < SENTENCE_LINES; line++) {
+    size_t length = line + 1 < SENTENCE_LINES ? cut_line (text, room) : strlen (text);
+
+    if (line == 0)
+      put_title (screen, title);
+    else
+      screen_column (screen, TITLE_COLUMN);
+    screen_text (screen, STYLE_PLAIN, "%.*s", (int)length, text);
     screen_newline (screen);
+    text += length + (text[length] == ' ');
   }
 }
 
@@ -252,7 +265,7 @@ put_io (struct screen *screen, const struct watched *watched)
   if (rates->refused > 0)
     screen_text (screen, STYLE_WARN, " (%.0f/s)", rates->refused);
   if (fences > 0)
-    screen_text (screen, STYLE_PLAIN, ", fenced %.0f times", fences);
+    screen_text (screen, STYLE_PLAIN, ", fenced %.0f time%s", fences, fences > 1 ? "s" : "");
   if (wipe_us > 0)
     screen_text (screen, STYLE_DIM, ", the key wiped in %.0f us", wipe_us);
   screen_newline (screen);

@@ -77,6 +77,17 @@ expect_fail 2 '--interval: ' keyfence status data --watch --interval soon
 expect_fail 2 'give one' keyfence status data --watch --json
 expect_fail 1 'nothing called "nowhere" is served' keyfence status --watch nowhere
 
+# The expiry date of a key comes with the days that are left; the hours here hide a slow machine.
+soon=$(date -u -d '+12 days +90 minutes' +%Y-%m-%dT%H:%M:%SZ)
+says "$one" ".key_expires = \"$soon\" | .fences = 1"
+keyfence status data >"$dir/output" || true
+shows "$dir/output" "^key expires: +$soon \\(12 d 1 h left\\)\$"
+shows "$dir/output" '^fenced: +1 time$'
+says "$one" '.key_expires = "2021-01-31T23:59:59Z"'
+keyfence status data >"$dir/output" || true
+shows "$dir/output" '^key expires: +2021-01-31T23:59:59Z \(passed\)$'
+says "$one" .
+
 # ---- one volume, in two sizes, and the terminal afterwards -------------------------------------------------
 on_screen 0 24 80 status --watch data <<EOF
 wait 01:02:03
@@ -168,6 +179,18 @@ shows "$dir/first" '^ fedcba98.* fenced +operator'
 shows "$dir/first" "^ data  $one\$"
 shows "$dir/second" '^ +waits for keyfence unfence \(operator\)$'
 shows "$dir/second" "^ $two\$"
+
+# A long sentence is broken, and its end, which says what to do, is there.
+says "$one" '.detail = ("what the service said about the key " * 6) + "and what mends it"'
+on_screen 0 24 80 status --watch data <<EOF
+wait state    grace
+show $dir/page
+keys q
+end
+EOF
+shows "$dir/page" '^ detail   what the service'
+shows "$dir/page" 'and what mends it$'
+says "$one" .
 
 # ---- a server that goes and comes back; one that says nothing; one that has no metrics ----------------------
 on_screen 0 24 80 status --watch data <<EOF &
