@@ -65,8 +65,9 @@ err:
   return NULL;
 }
 
-/* The worker that this thread made before it served another connection in between, or a new one. */
-static struct worker *
+/* The worker that this thread made before it served another connection in between, or a new one.
+ * Apart, so that requests don't pay for what only the first one does. */
+static __attribute__ ((noinline)) struct worker *
 find_or_make_worker (struct connection *connection)
 {
   struct worker *worker;
@@ -102,13 +103,15 @@ connection_worker (struct connection *connection, struct worker **ret_worker)
 struct connection *
 connection_new (struct volume *volume, bool read_only, struct error *err)
 {
-  struct connection *connection = calloc (1, sizeof *connection);
+  struct connection *connection;
+  void *memory = NULL;
   int r;
 
-  if (!connection) {
+  if (posix_memalign (&memory, _Alignof(struct connection), sizeof *connection) != 0) {
     error_set (err, ERROR_SYSTEM, "out of memory");
     return NULL;
   }
+  connection = memset (memory, 0, sizeof *connection);
   connection->id = atomic_fetch_add (&last_connection_id, 1) + 1;
   connection->volume = volume;
   connection->read_only = read_only || volume->backing.read_only;

@@ -23,8 +23,9 @@
 #define URING_DEPTH 2    /* engine.c says why */
 #define REPEATS_MAX 1000 /* of a submission that the kernel has no memory for */
 
+/* On cache lines of its own: other workers' queues are beside it. */
 struct engine_queue {
-  struct backing *backing;
+  _Alignas(64) struct backing *backing;
   void *buffers;
 
   enum {
@@ -114,10 +115,12 @@ ring_ready (struct engine_queue *queue)
 static int
 uring_queue_new (struct backing *backing, void *buffers, struct engine_queue **ret_queue)
 {
-  struct engine_queue *queue = calloc (1, sizeof *queue);
+  struct engine_queue *queue;
+  void *memory = NULL;
 
-  if (!queue)
+  if (posix_memalign (&memory, _Alignof(struct engine_queue), sizeof *queue) != 0)
     return -ENOMEM;
+  queue = memset (memory, 0, sizeof *queue);
   queue->backing = backing;
   queue->buffers = buffers;
   *ret_queue = queue;

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/checked.h"
@@ -18,8 +19,9 @@ struct lane {
   struct xts_context *context;         /* NULL while there is no key */
 };
 
+/* Every request reads it: on a cache line that nothing else writes to. */
 struct keys {
-  const struct xts_backend *backend;
+  _Alignas(64) const struct xts_backend *backend;
   /* False from the moment a wipe begins: workers then leave the lanes to it. */
   atomic_bool keyed;
   unsigned lane_count; /* a power of two */
@@ -56,11 +58,12 @@ init_lanes (struct keys *keys)
 int
 keys_new (const struct xts_backend *backend, struct keys **ret_keys, struct error *err)
 {
-  struct keys *keys = calloc (1, sizeof *keys);
-  void *lanes = NULL;
+  void *memory = NULL, *lanes = NULL;
+  struct keys *keys;
 
-  if (!keys)
+  if (posix_memalign (&memory, _Alignof(struct keys), sizeof *keys) != 0)
     return error_set (err, ERROR_SYSTEM, "out of memory");
+  keys = memset (memory, 0, sizeof *keys);
   keys->backend = backend;
   keys->lane_count = choose_lane_count ();
   if (posix_memalign (&lanes, _Alignof(struct lane), keys->lane_count * sizeof (struct lane))
