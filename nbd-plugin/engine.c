@@ -91,6 +91,18 @@ in_memory (const struct backing *backing)
  * transfer has nothing to overlap with and saves no call (at 256 KiB both are level).  Two chunks
  * of 256 KiB do as well as more, and 16 workers on each of 8 connections then hold 64 MiB at the
  * most. Through the page cache nothing waits, and writes would be handed to a kernel thread.
+ *
+ * On tmpfs, where plain calls serve all, the size of a chunk hardly shows.  A server's processor
+ * time at 1 MiB, depth 8, crypto=vaes, in seconds a GiB (medians of 9 interleaved rounds; in 11
+ * others 64, 128 and 256 KiB were as close, in another order):
+ *
+ *   chunk, KiB               32     64    128    256    512    nbdkit file
+ *   read, user            0.076  0.072  0.069  0.073  0.056          0.008
+ *   read, with kernel     0.356  0.329  0.323  0.340  0.372          0.292
+ *   write, with kernel    0.361  0.355  0.372  0.344  0.342          0.316
+ *
+ * The kernel's part is two copies, from the page cache and into the socket, as nbdkit file's; ours
+ * is AES from one cache into another.
  */
 const struct engine *
 engine_choose (const char *name, const struct backing *backing)
