@@ -44,6 +44,7 @@ struct keymon {
   bool has_unwrapped;      /* the primary has given a good answer */
   int64_t last_check_unix_s;
   int64_t expires_unix_s; /* KEYMON_UNKNOWN until it is */
+  bool expiry_asked_late; /* it was asked for again once the date had passed */
   uint64_t expiry_due_ms; /* when to ask for it again */
   uint64_t reload_ticket; /* at the desk, of the reload under way; 0: none */
   int64_t last_wipe_us;

@@ -147,11 +147,25 @@ remember (struct keymon *keymon, const struct asker_answer *answer)
   tell_operation (keymon->teller, &operation);
 }
 
+/* Whether the date that is known fences, and has passed. */
 static bool
-has_expired (const struct keymon *keymon)
+date_has_passed (const struct keymon *keymon)
 {
   return keymon->volume->params.expiry_fences && keymon->expires_unix_s > 0
          && wall_clock_ms () / 1000 >= keymon->expires_unix_s;
+}
+
+/* What is known may be an hour old, and the owner may have moved the date since: it is asked for
+ * once more before it is taken as a denial, and again and again while it is.
+ */
+static bool
+has_expired (struct keymon *keymon)
+{
+  bool passed = date_has_passed (keymon);
+
+  if (passed)
+    keymon->expiry_due_ms = 0;
+  return passed && keymon->expiry_asked_late;
 }
 
 static void
@@ -161,6 +175,7 @@ take_wraps (struct keymon *keymon, const struct asker_answer *answer)
     return;
   if (strcmp (keymon->wraps.keys[0], answer->wraps.keys[0]) != 0) {
     keymon->expires_unix_s = KEYMON_UNKNOWN;
+    keymon->expiry_asked_late = false;
     keymon->expiry_due_ms = 0;
   }
   keymon->wraps = answer->wraps;
@@ -207,14 +222,19 @@ take_access (struct keymon *keymon, struct asker_answer *answer)
     keys_wipe (keymon->volume->keys); /* should the machine have changed its mind */
 }
 
+/* Where it can't be had any more, the date that was known holds. */
 static void
 take_expiry (struct keymon *keymon, const struct asker_answer *answer)
 {
-  bool known = answer->outcome.class == KMS_OK;
+  static const struct fence_event check = {.kind = FENCE_EVENT_CHECK};
+  bool known = answer->outcome.class == KMS_OK, was_late = keymon->expiry_asked_late;
 
   if (known)
     keymon->expires_unix_s = answer->expires_unix_s;
   keymon->expiry_due_ms = clock_ms () + (known ? EXPIRY_EVERY_MS : EXPIRY_RETRY_MS);
+  keymon->expiry_asked_late = date_has_passed (keymon);
+  if (keymon->expiry_asked_late != was_late)
+    feed (keymon, &check);
 }
 
 static void
@@ -333,6 +353,13 @@ spare_ms (const struct keymon *keymon)
   return left_ms < SPARE_MIN_MS ? 0 : left_ms;
 }
 
+/* Not while fenced, unless the date is what fences. */
+static bool
+wants_expiry (const struct keymon *keymon)
+{
+  return keymon->fence.state != FENCE_FENCED || keymon->expiry_asked_late;
+}
+
 static void
 use_spare_time (struct keymon *keymon)
 {
@@ -349,7 +376,7 @@ use_spare_time (struct keymon *keymon)
   }
   if (keymon->reload_ticket != 0)
     job.kind = ASKER_RELOAD;
-  else if (clock_ms () >= keymon->expiry_due_ms && keymon->fence.state != FENCE_FENCED)
+  else if (clock_ms () >= keymon->expiry_due_ms && wants_expiry (keymon))
     job.kind = ASKER_EXPIRY;
   else
     return;
@@ -385,7 +412,7 @@ keymon_next_ms (const struct keymon *keymon)
 
   if (keymon->quit_at_ms != 0)
     next_ms = MIN (next_ms, keymon->quit_at_ms);
-  if (spare_ms (keymon) > 0 && keymon->fence.state != FENCE_FENCED)
+  if (spare_ms (keymon) > 0 && wants_expiry (keymon))
     next_ms = MIN (next_ms, keymon->expiry_due_ms);
   return next_ms;
 }
