@@ -17,22 +17,30 @@ desk_command_name (enum desk_command command)
   return names[command];
 }
 
+static struct desk_place *
+find_room (struct desk *desk)
+{
+  struct desk_place *place = desk_find (desk, DESK_FREE);
+
+  for (size_t i = 0; i < DESK_PLACES && !place; i++)
+    if (desk->places[i].forgotten && desk->places[i].stage == DESK_RUNS)
+      place = &desk->places[i];
+  return place;
+}
+
 uint64_t
 desk_add (struct desk *desk, enum desk_command command, const char *text)
 {
-  for (size_t i = 0; i < DESK_PLACES; i++) {
-    struct desk_place *place = &desk->places[i];
+  struct desk_place *place = find_room (desk);
 
-    if (place->stage != DESK_FREE)
-      continue;
-    memset (place, 0, sizeof *place);
-    place->stage = DESK_NEW;
-    place->ticket = ++desk->last_ticket;
-    place->result.command = command;
-    snprintf (place->text, sizeof place->text, "%s", text);
-    return place->ticket;
-  }
-  return 0;
+  if (!place)
+    return 0;
+  memset (place, 0, sizeof *place);
+  place->stage = DESK_NEW;
+  place->ticket = ++desk->last_ticket;
+  place->result.command = command;
+  snprintf (place->text, sizeof place->text, "%s", text);
+  return place->ticket;
 }
 
 struct desk_place *
@@ -55,7 +63,7 @@ desk_done (struct desk_place *place, const char *class, const char *reason, cons
 {
   struct desk_result *result = &place->result;
 
-  place->stage = DESK_DONE;
+  place->stage = place->forgotten ? DESK_FREE : DESK_DONE;
   snprintf (result->class, sizeof result->class, "%s", class);
   snprintf (result->reason, sizeof result->reason, "%s", reason);
   snprintf (result->detail, sizeof result->detail, "%s", detail);
@@ -83,12 +91,14 @@ desk_collect (struct desk *desk, uint64_t ticket, struct desk_result *ret)
   return true;
 }
 
-/* A command that runs goes on; only its result is kept for nobody. */
 void
 desk_forget (struct desk *desk, uint64_t ticket)
 {
   struct desk_place *place = desk_by_ticket (desk, ticket);
 
-  if (place)
+  if (!place)
+    return;
+  place->forgotten = true;
+  if (place->stage == DESK_DONE)
     place->stage = DESK_FREE;
 }

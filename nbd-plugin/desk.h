@@ -28,6 +28,7 @@ enum desk_stage { DESK_FREE, DESK_NEW, DESK_RUNS, DESK_DONE };
 
 struct desk_place {
   enum desk_stage stage;
+  bool forgotten; /* nobody waits for the result: it is free when it is done */
   uint64_t ticket;
   char text[512];
   struct desk_result result;
@@ -55,7 +56,9 @@ void desk_done (struct desk_place *place, const char *class, const char *reason,
 /* Whether the ticket's command is done; its place is free then. */
 bool desk_collect (struct desk *desk, uint64_t ticket, struct desk_result *ret);
 
-/* Nobody waits for that ticket any more. */
+/* Nobody waits for that ticket's result any more.  The command is carried out all the same, but one
+ * that runs gives its place to another where all are taken.
+ */
 void desk_forget (struct desk *desk, uint64_t ticket);
 
 #endif
