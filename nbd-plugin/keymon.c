@@ -32,7 +32,9 @@ signal_fd (int fd)
   (void)n; /* full: it has been told already */
 }
 
-/* Called by the asker's thread. */
+/* Called by the asker's thread.  Once all is closed for good no key is taken any more: nobody would
+ * wipe it before the last client has gone.
+ */
 static void
 answered (void *opaque, struct asker_answer *answer)
 {
@@ -40,6 +42,8 @@ answered (void *opaque, struct asker_answer *answer)
 
   {
     LOCK_FOR_SCOPE (&keymon->mutex);
+    if (keymon->quitted)
+      return;
     secret_clear (&keymon->answer.volume_key);
     keymon->answer = *answer;
     memset (&keymon->answer.volume_key, 0, sizeof keymon->answer.volume_key);

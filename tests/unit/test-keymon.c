@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -371,6 +372,73 @@ a_start_whose_unlock_hangs_is_over_when_the_server_is_told_to_end (void **state)
   unsetenv ("KEYFENCE_TEST_DOUBLE");
 }
 
+/* How many secrets this process has, where they can be told from other memory. */
+static unsigned
+count_secrets (void)
+{
+  FILE *maps = fopen ("/proc/self/maps", "re");
+  unsigned count = 0;
+  char line[512];
+
+  assert_non_null (maps);
+  while (fgets (line, sizeof line, maps))
+    count += strstr (line, "rw-s") && strstr (line, "secretmem");
+  fclose (maps);
+  return count;
+}
+
+static void
+await_reason (struct keymon *keymon, const char *reason, struct key_snapshot *ret)
+{
+  uint64_t deadline_ms = clock_ms () + PATIENCE_MS;
+
+  do {
+    usleep (5000);
+    assert_true (clock_ms () < deadline_ms);
+    keymon_snapshot (keymon, ret);
+  } while (strcmp (ret->reason, reason) != 0);
+}
+
+static void
+no_key_is_taken_after_the_end_though_clients_keep_the_server (void **state)
+{
+  struct fixture *f = *state;
+  struct key_snapshot key;
+  struct server server;
+  char path[96], away[96];
+
+  if (strcmp (secret_kind (), "memfd_secret") != 0) {
+    print_message ("skipped: secrets can't be counted without memfd_secret\n");
+    skip ();
+  }
+  make_volume_file (f, path);
+  snprintf (away, sizeof away, "%s/away", f->dir);
+  assert_int_equal (rename (f->path, away), 0);
+  {
+    struct params params = fast_params ();
+
+    params.check_timeout_ms = 300000;
+    server = serve (path, TEST_AGENT, params);
+  }
+  assert_int_equal (keymon_await (server.keymon, NULL), 0);
+
+  /* The key comes back, and its unwrapping takes until the keys have gone. */
+  await_reason (server.keymon, "not_found", &key);
+  assert_int_equal (kill (key.agent_pid, SIGSTOP), 0);
+  assert_int_equal (rename (away, f->path), 0);
+  usleep (300000);
+  keymon_quit (server.keymon);
+  await_reason (server.keymon, "stopping", &key);
+  assert_int_equal (count_secrets (), 0);
+  assert_int_equal (kill (key.agent_pid, SIGCONT), 0);
+  for (unsigned i = 0; i < 20; i++) {
+    usleep (50000);
+    assert_true (i < 10 || count_secrets () == 0);
+  }
+  keymon_stop (server.keymon);
+  volume_free (server.volume);
+}
+
 int
 main (void)
 {
@@ -378,6 +446,7 @@ main (void)
       TEST (everybody_at_once_and_an_end_in_the_middle),
       TEST (it_can_be_stopped_at_any_time),
       TEST (a_start_whose_unlock_hangs_is_over_when_the_server_is_told_to_end),
+      TEST (no_key_is_taken_after_the_end_though_clients_keep_the_server),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);
