@@ -19,6 +19,10 @@
  */
 #define ASK_MIN_MS 250
 
+/* What the agent keeps of a call's time for its answer. */
+#define SAYING_SO_MIN_MS 150
+#define SAYING_SO_MAX_MS 500
+
 struct kms_client {
   pthread_mutex_t lock; /* guards busy */
   pthread_cond_t free;  /* busy has become false; waits on CLOCK_MONOTONIC */
@@ -192,6 +196,13 @@ bad_answer (struct kms_outcome *outcome)
                           "the agent's answer makes no sense; is it of the same version?");
 }
 
+/* A tenth, but enough for a child's start and end, and for a busy machine. */
+static uint32_t
+saying_so_ms (uint32_t timeout_ms)
+{
+  return MIN (MAX (timeout_ms / 10, MIN (timeout_ms / 2, SAYING_SO_MIN_MS)), SAYING_SO_MAX_MS);
+}
+
 static int
 send_call (int agent_fd, int reply_fd, int their_fd, const struct exchange *exchange,
            struct kms_outcome *outcome)
@@ -201,9 +212,11 @@ send_call (int agent_fd, int reply_fd, int their_fd, const struct exchange *exch
   CLEANUP_FREE char *text = NULL;
   int r;
 
-  /* A provider that runs out of time should be the one to say so: it knows on what. */
+  /* A provider that runs out of time should be the one to say so: it knows on what, and the agent
+   * that does not is killed.
+   */
   call.timeout_ms = now_ms < deadline_ms ? (uint32_t)(deadline_ms - now_ms) : 1;
-  call.timeout_ms -= MIN (call.timeout_ms / 10, 500);
+  call.timeout_ms -= saying_so_ms (call.timeout_ms);
   text = message_print_call (&call);
   if (!text)
     return no_answer (exchange, -ENOMEM, outcome);

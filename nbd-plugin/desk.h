@@ -29,6 +29,7 @@ enum desk_stage { DESK_FREE, DESK_NEW, DESK_RUNS, DESK_DONE };
 struct desk_place {
   enum desk_stage stage;
   bool forgotten; /* nobody waits for the result: it is free when it is done */
+  unsigned tries; /* of a reload, that had no answer */
   uint64_t ticket;
   char text[512];
   struct desk_result result;

@@ -38,6 +38,7 @@ struct keymon {
   struct asker_answer answer; /* from the asker's thread, to be taken by ours */
   bool has_answer;
   bool asker_busy;
+  bool round_just_ended; /* in this step */
   struct fence_ask held; /* waits for the asker to be free; kind NOTHING: none */
   struct asker_wraps wraps;
   struct kms_outcome last; /* of the last check or unlock */

@@ -14,9 +14,12 @@
 #define EXPIRY_RETRY_MS (UINT64_C (600) * 1000)
 
 /* Reloads and questions for the expiry date are asked between two checks, and are given no more
- * time than there is until the next: a check never waits for them.
+ * time than there is until the next: a check never waits for them.  They begin when a round has
+ * just ended, or when half of the time between two rounds is left: who has only moments fails,
+ * however well the key service is, and may cost the agent its life.
  */
 #define SPARE_MIN_MS 50
+#define RELOAD_TRIES 8
 
 int64_t
 wall_clock_ms (void)
@@ -210,6 +213,7 @@ take_access (struct keymon *keymon, struct asker_answer *answer)
     kms_outcome_of_served_key (&answer->outcome);
   keymon->has_unwrapped |= answer->outcome.class == KMS_OK && answer->job.wrap == 0;
   take_key (keymon, answer);
+  keymon->round_just_ended = true;
   keymon->last = *outcome;
   keymon->last_check_unix_s = wall_clock_ms () / 1000;
   event.answer = (struct fence_answer){.ticket = answer->job.ticket,
@@ -237,6 +241,18 @@ take_expiry (struct keymon *keymon, const struct asker_answer *answer)
     feed (keymon, &check);
 }
 
+/* Between two checks that follow each other closely there is less time than a check has: who was
+ * not answered in that gets more tries.
+ */
+static bool
+deserves_another_try (const struct keymon *keymon, struct desk_place *place,
+                      const struct asker_answer *answer)
+{
+  return answer->outcome.class == KMS_OUTAGE
+         && answer->job.timeout_ms < keymon->volume->params.check_timeout_ms
+         && ++place->tries < RELOAD_TRIES;
+}
+
 static void
 take_reload (struct keymon *keymon, const struct asker_answer *answer)
 {
@@ -244,7 +260,7 @@ take_reload (struct keymon *keymon, const struct asker_answer *answer)
   struct desk_place *place = desk_by_ticket (&keymon->desk, keymon->reload_ticket);
 
   keymon->reload_ticket = 0;
-  if (place)
+  if (place && !deserves_another_try (keymon, place, answer))
     desk_done (place, kms_class_name (outcome->class),
                outcome->class == KMS_OK ? "ok" : outcome->reason, outcome->text,
                outcome->request_id);
@@ -339,18 +355,28 @@ take_commands (struct keymon *keymon)
 
 /* ---- what is asked in between ---- */
 
+/* What of `ms` without a check may be used for something else. */
+static uint64_t
+usable_ms (const struct fence_config *config, uint64_t ms)
+{
+  return MIN (ms / 8 * 7, config->check_timeout_ms);
+}
+
 /* How long the asker may be used for something else now; 0: not at all. */
 static uint64_t
 spare_ms (const struct keymon *keymon)
 {
   const struct fence *fence = &keymon->fence;
-  uint64_t now_ms = clock_ms (), left_ms;
+  uint64_t now_ms = clock_ms (), left_ms, enough_ms;
 
   if (keymon->asker_busy || fence->asked.kind != FENCE_ASK_NOTHING || fence->confirming
       || fence->next_ask_ms <= now_ms)
     return 0;
-  left_ms = MIN (fence->next_ask_ms - now_ms, fence->config.check_timeout_ms * 4 / 3) * 3 / 4;
-  return left_ms < SPARE_MIN_MS ? 0 : left_ms;
+  left_ms = usable_ms (&fence->config, fence->next_ask_ms - now_ms);
+  enough_ms = keymon->round_just_ended
+                  ? 0
+                  : usable_ms (&fence->config, fence->config.check_interval_ms) / 2;
+  return left_ms < MAX (enough_ms, SPARE_MIN_MS) ? 0 : left_ms;
 }
 
 /* Not while fenced, unless the date is what fences. */
@@ -403,6 +429,7 @@ keymon_step (struct keymon *keymon)
   if (is_settled (keymon))
     end_commands (keymon);
   use_spare_time (keymon);
+  keymon->round_just_ended = false;
 }
 
 uint64_t
