@@ -13,6 +13,7 @@
 #include "common/checked.h"
 #include "common/io.h"
 #include "kms/client.h"
+#include "nbd-plugin/reread.h"
 
 /* How often a new agent is tried for while there is none. */
 #define AGENT_CARE_MS 1000
@@ -20,6 +21,7 @@
 struct asker {
   struct volume *volume;
   struct kms_client *client;
+  struct rereader *rereader;
   struct header *header; /* the asker's thread alone, once it runs */
   void (*answered) (void *opaque, struct asker_answer *answer);
   void *opaque;
@@ -81,26 +83,6 @@ set_header_outcome (struct kms_outcome *outcome, const struct error *err)
                           unreadable ? "header_unreadable" : "header", "%s", err->text);
 }
 
-/* The header on the disk now, which must still be of the volume that was opened. */
-static int
-reload_header (const struct volume *volume, struct header **ret_header, struct error *err)
-{
-  CLEANUP_HEADER struct header *header = NULL;
-  const struct header_info *info;
-
-  if (header_load (volume->backing.meta_fd, volume->params.path, true, &header, err) < 0)
-    return -1;
-  info = header_info (header);
-  if (strcmp (info->uuid, volume->info.uuid) != 0 || info->sector_size != volume->info.sector_size
-      || info->data_offset_bytes != volume->info.data_offset_bytes)
-    return error_set (err, ERROR_CORRUPT,
-                      "%s now has the header of another volume (%s, not %s): restore its own",
-                      volume->params.path, info->uuid, volume->info.uuid);
-  *ret_header = header;
-  header = NULL;
-  return 0;
-}
-
 static int
 no_such_wrap (struct kms_outcome *outcome)
 {
@@ -130,6 +112,15 @@ check (struct asker *asker, struct asker_answer *answer)
   assert ((r == 0) == (answer->outcome.class == KMS_OK));
 }
 
+/* What reading the header has left of the job's time. */
+static uint32_t
+time_left_ms (uint64_t start_ms, uint32_t timeout_ms)
+{
+  uint64_t took_ms = clock_ms () - start_ms;
+
+  return took_ms < timeout_ms ? (uint32_t)(timeout_ms - took_ms) : 1;
+}
+
 /* A good answer leaves the key in the answer; the header that it fits is the asker's from then on.
  */
 static int
@@ -138,14 +129,16 @@ unlock (struct asker *asker, struct asker_answer *answer)
   CLEANUP_HEADER struct header *header = NULL;
   CLEANUP_SECRET struct secret volume_key = {0};
   const struct wrap *wrap;
+  uint64_t start_ms = clock_ms ();
   struct error err = {0};
 
-  if (reload_header (asker->volume, &header, &err) < 0)
+  if (reread_header (asker->rereader, answer->job.timeout_ms, &header, &err) < 0)
     return set_header_outcome (&answer->outcome, &err);
   wrap = wrap_at (header, answer->job.wrap);
   if (name_wrap (wrap, answer) < 0
       || kms_client_unwrap (asker->client, wrap, asker->volume->info.uuid, answer->job.fresh,
-                            answer->job.timeout_ms, &volume_key, &answer->outcome)
+                            time_left_ms (start_ms, answer->job.timeout_ms), &volume_key,
+                            &answer->outcome)
              < 0)
     return -1;
   if (header_verify (header, &volume_key, &err) < 0)
@@ -315,7 +308,8 @@ asker_start (struct volume *volume, struct header *header,
   asker->answered = answered;
   asker->opaque = opaque;
   asker->wake_fd = -1;
-  if (kms_client_new (volume->agent, &asker->client, err) < 0 || start_thread (asker, err) < 0) {
+  if (kms_client_new (volume->agent, &asker->client, err) < 0
+      || reread_start (volume, &asker->rereader, err) < 0 || start_thread (asker, err) < 0) {
     asker_stop (asker);
     return -1;
   }
@@ -337,12 +331,14 @@ asker_stop (struct asker *asker)
     }
     wake (asker);
     /* A job under way would keep us for as long as it may take. */
+    reread_end (asker->rereader);
     if (agent > 0)
       kill (agent, SIGKILL);
     pthread_join (asker->thread, NULL);
   }
   if (asker->wake_fd >= 0)
     close (asker->wake_fd);
+  reread_stop (asker->rereader);
   kms_client_free (asker->client);
   header_free (asker->header);
   pthread_mutex_destroy (&asker->mutex);

@@ -1,8 +1,9 @@
 /* The asker: one thread that asks for the key and about it.
  *
- * Asking a key service takes as long as it takes, and reading the header as long as the disk takes;
- * who decides about the fence must wait for neither.  So keymon hands a job over and gets an answer
- * later.  There is one job at a time.  Between jobs the asker keeps the agent alive.
+ * Asking a key service takes a while, and so does reading the header; who decides about the fence
+ * must wait for neither, and neither may take longer than the job's time-out (reread.h).  So keymon
+ * hands a job over and gets an answer later.  There is one job at a time.  Between jobs the asker
+ * keeps the agent alive.
  *
  * It owns the header as it was last verified: the wraps that are asked.
  */
@@ -32,7 +33,7 @@ struct asker_job {
   unsigned wrap;       /* its number in the token, 0: the primary */
   bool fresh;          /* with credentials fetched anew */
   uint64_t ticket;     /* given back with the answer */
-  uint32_t timeout_ms; /* of the key service's answer */
+  uint32_t timeout_ms; /* of the header and the key service's answer together */
 };
 
 /* What is told of the wraps. */
