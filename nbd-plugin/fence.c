@@ -353,8 +353,10 @@ take_fence (struct fence *fence, const struct fence_event *event, uint64_t now_m
     return;
   if (fence->state != FENCE_FENCED)
     close_gate (fence, now_ms, actions);
-  set_reason (fence, "operator",
-              text && text[0] ? text : "fenced by hand: keyfence unfence opens it again", "");
+  /* Without a new reason, what was said the first time holds. */
+  if (fence->latch != FENCE_LATCH_OPERATOR || (text && text[0]))
+    set_reason (fence, "operator",
+                text && text[0] ? text : "fenced by hand: keyfence unfence opens it again", "");
   latch (fence, FENCE_LATCH_OPERATOR);
 }
 

@@ -5,7 +5,8 @@
 . "$(dirname "$0")/lib-fence.sh"
 require jq nc
 cycles=${KEYFENCE_FENCE_CYCLES:-1000}
-[ "$patience" -eq 1 ] || cycles=60
+revocations=${KEYFENCE_REVOCATIONS:-$((cycles / 20))} # of those; each takes some checks
+[ "$patience" -eq 1 ] || { cycles=60; revocations=3; }
 make_volume "$dir/disk" 16M
 start_server "$dir/disk" check-interval=100ms confirm-delay=0 check-timeout=2s
 
@@ -65,8 +66,8 @@ by_revocation 5
 kb=$(memory_kb "$server_pid")
 threads=$(entries "$server_pid" task)
 descriptors=$(entries "$server_pid" fd)
-by_hand $((cycles - cycles / 20))
-by_revocation $((cycles / 20))
+by_hand $((cycles - revocations))
+by_revocation "$revocations"
 kb_after=$(memory_kb "$server_pid")
 printf '%d cycles: memory %d -> %d kB, threads %d -> %d, descriptors %d -> %d\n' "$cycles" "$kb" \
   "$kb_after" "$threads" "$(entries "$server_pid" task)" "$descriptors" "$(entries "$server_pid" fd)"

@@ -149,7 +149,7 @@ read_block (struct nbd_handle *nbd, uint64_t block, uint8_t *buf)
 static bool
 is_refusal (void)
 {
-  if (!goes_on || nbd_get_errno () != EIO)
+  if (!goes_on || (nbd_get_errno () != EIO && nbd_get_errno () != ENOSPC))
     return false;
   refused++;
   usleep (500);

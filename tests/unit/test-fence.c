@@ -755,6 +755,18 @@ an_operator_fences_at_once_and_for_as_long_as_he_wants (void **state)
 }
 
 static void
+fenced_again_without_a_reason_it_keeps_the_first (void **state)
+{
+  const struct fence_event event = {.kind = FENCE_EVENT_FENCE, .answer = {.text = "a drill"}};
+
+  (void)state;
+  open_and_check (&defaults);
+  fence_step (&fence, &event, now_ms, &actions);
+  happen (FENCE_EVENT_FENCE);
+  assert_string_equal (fence.detail, "a drill");
+}
+
+static void
 a_key_that_comes_after_the_operator_fenced_is_wiped (void **state)
 {
   (void)state;
@@ -944,6 +956,7 @@ main (void)
       cmocka_unit_test (recover_manual_gives_one_round_at_the_start),
       cmocka_unit_test (the_recovery_window_ends),
       cmocka_unit_test (an_operator_fences_at_once_and_for_as_long_as_he_wants),
+      cmocka_unit_test (fenced_again_without_a_reason_it_keeps_the_first),
       cmocka_unit_test (a_key_that_comes_after_the_operator_fenced_is_wiped),
       cmocka_unit_test (unfencing_waits_for_the_one_who_is_still_busy),
       cmocka_unit_test (unfencing_an_active_volume_changes_nothing),
