@@ -128,7 +128,8 @@ run_command (struct control *control, struct client *client, char *line)
   for (size_t i = 0; i < ARRAY_SIZE (commands); i++)
     if (strcmp (line, commands[i].name) == 0 && (commands[i].takes_text || !*rest))
       return commands[i].run (control, client, rest);
-  return error_new ("there is no such command");
+  return error_new ("there is no such command: status, metrics, check, fence [REASON], unfence, "
+                    "reload");
 }
 
 /* ---- clients ---- */
