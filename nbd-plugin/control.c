@@ -24,6 +24,7 @@
 struct client {
   int fd;          /* -1: free */
   uint64_t ticket; /* of the command whose result it waits for; 0: of none */
+  uint64_t heard;  /* a number that grows each time it connects or sends */
   size_t used;
   char line[LINE_MAX_BYTES];
 };
@@ -37,6 +38,7 @@ struct control {
   int wake_fd;
   pthread_t thread;
   bool thread_runs;
+  uint64_t heard; /* the last number that a client got */
   struct client clients[CLIENTS_MAX];
 };
 
@@ -230,28 +232,49 @@ serve_client (struct control *control, struct client *client)
     drop (control, client);
     return;
   }
+  client->heard = ++control->heard;
   client->used += (size_t)n;
   answer_lines (control, client);
+}
+
+/* A free place, or that of the client that has been silent for longest: connections that nobody
+ * uses keep no operator out.  NULL when all wait for results.
+ */
+static struct client *
+place_for_client (struct control *control)
+{
+  struct client *oldest = NULL;
+
+  for (size_t i = 0; i < CLIENTS_MAX; i++) {
+    struct client *client = &control->clients[i];
+
+    if (client->fd < 0)
+      return client;
+    if (client->ticket == 0 && (!oldest || client->heard < oldest->heard))
+      oldest = client;
+  }
+  if (oldest)
+    drop (control, oldest);
+  return oldest;
 }
 
 static void
 accept_client (struct control *control)
 {
   int fd = accept4 (control->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+  struct client *client;
 
   if (fd < 0)
     return;
-  for (size_t i = 0; i < CLIENTS_MAX; i++) {
-    struct client *client = &control->clients[i];
-
-    if (client->fd < 0) {
-      client->fd = fd;
-      client->ticket = 0;
-      client->used = 0;
-      return;
-    }
+  client = place_for_client (control);
+  if (!client) {
+    close (fd);
+    return;
   }
-  close (fd);
+  client->fd = fd;
+  client->ticket = 0;
+  client->used = 0;
+  client->heard = ++control->heard;
 }
 
 enum { POLL_WAKE, POLL_LISTEN, POLL_RESULT, POLL_CLIENTS };

@@ -193,10 +193,11 @@ static struct sigaction nbdkit_actions[sizeof quit_signals / sizeof quit_signals
 static void
 on_quit_signal (int sig)
 {
+  struct keymon *told = keymon;
   int e = errno;
 
-  if (keymon)
-    keymon_quit (keymon);
+  if (told)
+    keymon_quit (told);
   for (size_t i = 0; i < sizeof quit_signals / sizeof quit_signals[0]; i++)
     if (quit_signals[i] == sig)
       nbdkit_actions[i].sa_handler (sig);

@@ -43,6 +43,20 @@ perl -e '
 ' "$control"
 assert_json "$(server_status_json)" '.state == "active"'
 
+# Connections that nobody uses keep no operator out.
+perl -e '
+  use IO::Socket::UNIX;
+  my @silent = map { IO::Socket::UNIX->new(Peer => $ARGV[0]) or die "connect: $!" } 1 .. 16;
+  $| = 1;
+  print "connected\n";
+  sleep 1000;
+' "$control" >"$dir/silent" &
+silent=$!
+at_exit "kill $silent 2>/dev/null || true"
+wait_for 10 grep -q connected "$dir/silent" || fail "the silent clients did not connect"
+assert_json "$(server_status_json)" '.state == "active"'
+kill "$silent"
+
 # A stale socket of a server that was killed is replaced; the socket goes with its server.
 kill_server
 [ -S "$control" ] || fail "the killed server's socket should still be there"
