@@ -16,7 +16,10 @@ server_command ()
 # status_is 'jq expression'
 status_is ()
 {
-  server_status_json | jq -e "$1" >/dev/null
+  local status
+
+  status=$(server_status_json)
+  [ -n "$status" ] && jq -e "$1" >/dev/null <<<"$status"
 }
 
 # await_status SECONDS 'jq expression'

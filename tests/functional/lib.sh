@@ -429,10 +429,11 @@ assert_absent ()
   ! LC_ALL=C grep -qaF -- "$2" "$1" || fail "$1 holds '$2'"
 }
 
-# assert_json TEXT 'jq expression' WHAT: the expression is true.
+# assert_json TEXT 'jq expression' WHAT: the expression is true.  (Of an empty text jq says nothing and
+# ends well.)
 assert_json ()
 {
-  jq -e "$2" >/dev/null <<<"$1" || fail "${3:-$2}: not so in $1"
+  { [ -n "$1" ] && jq -e "$2" >/dev/null <<<"$1"; } || fail "${3:-$2}: not so in $1"
 }
 
 # make_tree FOLDER: real files (this project's own), and a little of everything that file systems keep.
