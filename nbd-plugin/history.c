@@ -59,6 +59,7 @@ set_time (struct json *json, int64_t unix_ms)
 
   format_time (unix_ms / 1000, text);
   json_set_string (json, "time", text);
+  json_set_number (json, "unix_ms", (double)unix_ms);
 }
 
 static void
