@@ -137,7 +137,7 @@ write_checks (const struct drill *drill, struct text *text)
       [DRILL_NOT_JUDGED] = "<td class=\"none-mark\">not judged</td>",
   };
 
-  text_put (text, "<section id=\"checks\"><h2>Checks</h2><table>\n");
+  text_put (text, "<section id=\"checks\"><h2>Checks</h2><div class=\"scroll\"><table>\n");
   for (size_t i = 0; i < drill->check_count; i++) {
     const struct drill_check *c = &drill->checks[i];
 
@@ -145,7 +145,7 @@ write_checks (const struct drill *drill, struct text *text)
     write_cell (text, c->text);
     text_put (text, "</tr>\n");
   }
-  text_put (text, "</table></section>\n");
+  text_put (text, "</table></div></section>\n");
 }
 
 static void

@@ -259,7 +259,8 @@ finish (struct drill *drill)
   m->denied_ms = follow_operation_at (&drill->follow, "denied", m->revoke_started_ms);
   m->fenced_ms = follow_state_at (&drill->follow, "fenced", m->revoke_started_ms);
   m->active_ms = follow_state_at (&drill->follow, "active", m->restore_started_ms);
-  drill->fenced_at_end = strcmp (follow_state (&drill->follow), "fenced") == 0;
+  drill->fenced_at_end =
+      !drill->follow.gone && strcmp (follow_state (&drill->follow), "fenced") == 0;
   drill->data = prober_data (drill->prober);
   drill->others_writes = others_writes (drill);
   probes = prober_probes (drill->prober, &count);
