@@ -92,6 +92,8 @@ shows "$hostile"
 expect "document.querySelectorAll('#checks .failed-mark').length >= 3" true
 ctl enable "$key" >/dev/null
 served_again
+# What came after the restore had begun is no recovery.
+assert_json "$report" '.figures | .restore_to_first_served_ms == null and .last_wipe_us != null'
 
 # A report that can't be written, though its folder can: told, and the drill is done.
 mkdir "$dir/folder.html"

@@ -139,6 +139,23 @@ a_request_that_waited_through_the_fence_is_the_first_after_it (void **state)
 }
 
 static void
+a_fence_that_comes_after_the_restore_has_begun_divides_all_the_same (void **state)
+{
+  const struct probe probes[] = {SERVED (1900, 1901), SERVED (5100, 5101), SERVED (5890, 5905),
+                                 REFUSED (5990, 5991), SERVED (7000, 7001)};
+  struct moments moments = usual;
+  struct figures f;
+
+  (void)state;
+  moments.fenced_ms = 5900;
+  figures_of (probes, ARRAY_SIZE (probes), &moments, &f);
+  assert_int_equal (f.last_served_ms, 5905);
+  assert_int_equal (f.first_served_ms, 7001);
+  figures_of (probes, ARRAY_SIZE (probes) - 1, &moments, &f);
+  assert_true (f.first_served_ms == DRILL_NEVER);
+}
+
+static void
 a_denial_before_the_command_has_ended_makes_a_negative_interval (void **state)
 {
   const struct probe probes[] = {SERVED (1900, 1901), REFUSED (2010, 2011)};
@@ -340,6 +357,7 @@ main (void)
       cmocka_unit_test (what_is_served_while_fenced_counts_and_is_the_last),
       cmocka_unit_test (a_request_that_the_fence_overtook_was_not_served_while_fenced),
       cmocka_unit_test (a_request_that_waited_through_the_fence_is_the_first_after_it),
+      cmocka_unit_test (a_fence_that_comes_after_the_restore_has_begun_divides_all_the_same),
       cmocka_unit_test (a_denial_before_the_command_has_ended_makes_a_negative_interval),
       cmocka_unit_test (lost_requests_are_counted_and_nothing_else),
       cmocka_unit_test (a_limit_holds_what_is_equal_and_nothing_that_is_unknown),

@@ -1,6 +1,8 @@
 /* figures.c owns the computation of a drill's figures. */
 #include "tools/drill/figures.h"
 
+#include "common/checked.h"
+
 static int64_t
 between (int64_t from_ms, int64_t to_ms)
 {
@@ -13,17 +15,17 @@ is_before_restore (int64_t at_ms, const struct moments *moments)
   return moments->restore_started_ms == DRILL_NEVER || at_ms <= moments->restore_started_ms;
 }
 
-/* Whether the fence came at all: told by the server, or seen by a refused request. */
-static bool
-was_fenced (const struct probe *probes, size_t count, const struct moments *moments)
+/* When the fence came: as the server tells, or else when a request was refused first. */
+static int64_t
+fence_of (const struct probe *probes, size_t count, const struct moments *moments)
 {
   if (moments->fenced_ms != DRILL_NEVER)
-    return true;
+    return moments->fenced_ms;
   for (size_t i = 0; i < count; i++)
     if (probes[i].outcome == PROBE_REFUSED && moments->revoke_started_ms != DRILL_NEVER
         && probes[i].end_ms >= moments->revoke_started_ms)
-      return true;
-  return false;
+      return probes[i].end_ms;
+  return DRILL_NEVER;
 }
 
 static void
@@ -42,21 +44,22 @@ count_probe (const struct probe *probe, const struct moments *moments, struct fi
 }
 
 /* An answer that came after the restore had begun is of the time after the fence, also when the
- * request had waited through it (on-fence=stall).
+ * request had waited through it (on-fence=stall); unless the fence itself came later than that.
  */
 static void
 find_ends (const struct probe *probes, size_t count, const struct moments *moments,
-           struct figures *ret)
+           int64_t fence_ms, struct figures *ret)
 {
   for (size_t i = 0; i < count; i++) {
     int64_t end_ms = probes[i].end_ms;
+    bool before =
+        is_before_restore (end_ms, moments)
+        || (!is_before_restore (fence_ms, moments) && end_ms <= fence_ms + DRILL_SLACK_MS);
 
     if (probes[i].outcome != PROBE_SERVED)
       continue;
-    if (is_before_restore (end_ms, moments)) {
-      if (ret->last_served_ms == DRILL_NEVER || end_ms > ret->last_served_ms)
-        ret->last_served_ms = end_ms;
-    }
+    if (before)
+      ret->last_served_ms = MAX (ret->last_served_ms, end_ms);
     else if (ret->first_served_ms == DRILL_NEVER || end_ms < ret->first_served_ms)
       ret->first_served_ms = end_ms;
   }
@@ -66,12 +69,14 @@ void
 figures_of (const struct probe *probes, size_t count, const struct moments *moments,
             struct figures *ret)
 {
+  int64_t fence_ms = fence_of (probes, count, moments);
+
   *ret = (struct figures){.last_served_ms = DRILL_NEVER, .first_served_ms = DRILL_NEVER};
   for (size_t i = 0; i < count; i++)
     count_probe (&probes[i], moments, ret);
   /* Without a fence nothing was the last, and nothing the first again. */
-  if (was_fenced (probes, count, moments))
-    find_ends (probes, count, moments, ret);
+  if (fence_ms != DRILL_NEVER)
+    find_ends (probes, count, moments, fence_ms, ret);
   ret->revoke_to_last_served_ms = between (moments->revoke_ended_ms, ret->last_served_ms);
   ret->revoke_to_wipe_ms = between (moments->revoke_ended_ms, moments->fenced_ms);
   ret->denial_to_last_served_ms = between (moments->denied_ms, ret->last_served_ms);

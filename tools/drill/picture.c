@@ -9,14 +9,14 @@
 #define WIDTH 1080
 #define LEFT 92
 #define PLOT (WIDTH - LEFT - 14)
-#define RATE_TOP 60
+#define RATE_TOP 96
 #define RATE_HEIGHT 120
 #define LANE_HEIGHT 18
-#define STATE_TOP 200
-#define CHECK_TOP 234
-#define COMMAND_TOP 268
-#define AXIS_TOP 300
-#define HEIGHT 326
+#define STATE_TOP 236
+#define CHECK_TOP 270
+#define COMMAND_TOP 304
+#define AXIS_TOP 336
+#define HEIGHT 362
 /* Of the throughput: of half a second, or as many as there is room for. */
 #define COLUMN_MS 500
 #define COLUMNS_MAX 160
@@ -172,7 +172,7 @@ write_commands (const struct drill *drill, struct text *text)
 
 /* ---- the moments ---- */
 
-/* Labels take turns in three lines, so that near ones don't cover each other. */
+/* Each label has a line of its own, so that near ones don't cover each other. */
 static void
 write_mark (const struct drill *drill, int64_t at_ms, int line, const char *name, const char *class,
             struct text *text)
@@ -201,11 +201,11 @@ write_marks (const struct drill *drill, struct text *text)
   write_mark (drill, m->revoke_ended_ms, 0, "revoked", "mark", text);
   write_mark (drill, m->denied_ms, 1, "first denied", "mark", text);
   write_mark (drill, m->fenced_ms, 2, "fenced, wiped", "mark", text);
-  write_mark (drill, m->restore_started_ms, 0, "restore", "mark", text);
-  write_mark (drill, drill->figures.first_served_ms, 1, "served again", "mark", text);
+  write_mark (drill, m->restore_started_ms, 3, "restore", "mark", text);
+  write_mark (drill, drill->figures.first_served_ms, 4, "served again", "mark", text);
   if (o->limit_fence && m->revoke_ended_ms != DRILL_NEVER
       && o->max_fence_ms < (uint64_t)drill->ended_ms)
-    write_mark (drill, m->revoke_ended_ms + (int64_t)o->max_fence_ms, 3, "limit", "limit", text);
+    write_mark (drill, m->revoke_ended_ms + (int64_t)o->max_fence_ms, 5, "limit", "limit", text);
 }
 
 /* About ten steps of 1, 2 or 5 times a power of ten seconds. */
