@@ -5,7 +5,7 @@
 
 # Seconds matter in these tests; valgrind and sanitizers stretch them.
 pace=$(((patience + 1) / 2)) # a sanitizer's slowness does not add up in waiting
-fast=(check-interval=${pace}s confirm-delay=${pace}s check-timeout=${pace}s)
+fast=("check-interval=${pace}s" "confirm-delay=${pace}s" "check-timeout=${pace}s")
 
 # server_command "COMMAND [TEXT]": the answer, in one line, by the control socket itself.
 server_command ()
