@@ -12,7 +12,7 @@ assert_match "$(cat output)" '^created disk.img: 16 MiB, volume [0-9a-f-]{36}' "
 assert_eq "$(stat -c %s disk.img)" $((17 * 1024 * 1024)) "size of the file"
 assert_eq "$(stat -c %a disk.img)" 600 "mode of the file"
 cryptsetup isLuks --type luks2 disk.img || fail "cryptsetup does not see LUKS2"
-cryptsetup luksDump disk.img | grep -q 'sector: 4096' || fail "sectors of 4096 bytes"
+cryptsetup luksDump disk.img | grep 'sector: 4096' >/dev/null || fail "sectors of 4096 bytes"
 
 # --json tells the facts, the same as inspect does.
 keyfence create --size=1.5M --key="$key" --sector-size 512 --json -- json.img >facts

@@ -11,7 +11,7 @@ for command in $commands; do
   grep -q "^  $command " "$dir/all" || fail "keyfence --help lacks $command"
   keyfence "$command" --help >"$dir/help" 2>"$dir/stderr"
   [ ! -s "$dir/stderr" ] || fail "keyfence $command --help wrote to stderr"
-  head -n 1 "$dir/help" | grep -q "^Usage: keyfence $command" || fail "usage line of $command"
+  head -n 1 "$dir/help" | grep "^Usage: keyfence $command" >/dev/null || fail "usage line of $command"
   keyfence help --list | awk -F'\t' -v c="$command" '$1 == "option" && $2 == c { print $3 }' |
     while read -r option; do
       grep -qE -- "^  $option( |\$)" "$dir/help" || fail "keyfence $command --help lacks $option"

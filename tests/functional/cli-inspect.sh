@@ -25,7 +25,7 @@ assert_eq "$(jq -r .volume <<<"$facts")" "$uuid" "uuid in JSON"
 
 # A header backup.
 keyfence header-backup disk.img backup >output
-keyfence inspect backup | grep -q '^size: .*no data: this is a header backup' || fail "a backup"
+keyfence inspect backup | grep '^size: .*no data: this is a header backup' >/dev/null || fail "a backup"
 assert_json "$(keyfence inspect --json backup)" '.header_backup and .size_bytes == 0'
 
 # A damaged copy is a warning; the facts are there.
@@ -50,9 +50,9 @@ printf 'kfPlanted secret' >passphrase
 truncate -s 20M plain.img
 cryptsetup luksFormat --type luks2 --batch-mode --pbkdf pbkdf2 --pbkdf-force-iterations 1000 \
   --key-size 512 --key-file passphrase plain.img
-keyfence inspect plain.img | grep -q '^wraps: .*keyfence adopt' || fail "adopt is not mentioned"
+keyfence inspect plain.img | grep '^wraps: .*keyfence adopt' >/dev/null || fail "adopt is not mentioned"
 
 # What a hostile label holds never reaches the terminal as it is.
 cryptsetup config --label $'\e[31mred\a' plain.img
-! keyfence inspect plain.img | grep -q $'[\e\a]' || fail "control characters were printed"
+! keyfence inspect plain.img | grep $'[\e\a]' >/dev/null || fail "control characters were printed"
 expect_fail 1 '\?\[31mred\? does not exist' keyfence inspect $'\e[31mred\a'

@@ -114,7 +114,7 @@ pids=()
 for _ in $(seq 30); do
   (exec 3<>"/dev/tcp/127.0.0.1/$exporter_port"
    printf 'GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' >&3
-   timeout $((20 * patience)) cat <&3 | grep -q '^keyfence_up') &
+   timeout $((20 * patience)) cat <&3 | grep '^keyfence_up' >/dev/null) &
   pids+=($!)
 done
 for pid in "${pids[@]}"; do

@@ -4,8 +4,8 @@
 # shellcheck disable=SC2034,SC2154  # variables for those who source this, and of lib.sh
 exporter_pid='' exporter_port='' exporter_url='' head='' body=''
 
-"$KEYFENCE" help --list | grep -q $'^command\texporter\t' || fail "there is no keyfence exporter"
-! "$KEYFENCE" exporter --listen 127.0.0.1:x 2>&1 | grep -q 'built without' ||
+"$KEYFENCE" help --list | grep $'^command\texporter\t' >/dev/null || fail "there is no keyfence exporter"
+! "$KEYFENCE" exporter --listen 127.0.0.1:x 2>&1 | grep 'built without' >/dev/null ||
   skip "the exporter was not built"
 
 # start_volumes FOLDER VOLUME...: by exporter-volumes.py, which lists what there is.

@@ -88,7 +88,7 @@ for error in EPERM ENOSYS; do
     nbd_model own "$uri" 1 100 4
     expect_engine sync
     assert_json "$(server_status_json)" '.engine_note | contains ("io_uring") and contains ("plain calls")' "the note"
-    "$KEYFENCE" status "$dir/disk" | grep -q 'plain calls' || fail "keyfence status does not say it"
+    "$KEYFENCE" status "$dir/disk" | grep 'plain calls' >/dev/null || fail "keyfence status does not say it"
     assert_eq "$(grep -c 'io_uring' "$log")" 1 "lines about io_uring in the log"
     stop_server
     rm -f "$log"

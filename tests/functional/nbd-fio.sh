@@ -2,7 +2,7 @@
 # fio writes random blocks at depth 32 over several jobs and reads them all back right.
 . "$(dirname "$0")/lib.sh"
 require fio
-fio --enghelp 2>/dev/null | grep -qw nbd || skip "this fio has no nbd engine"
+fio --enghelp 2>/dev/null | grep -w nbd >/dev/null || skip "this fio has no nbd engine"
 make_volume "$dir/disk" 64M
 start_server "$dir/disk"
 fio_job ()

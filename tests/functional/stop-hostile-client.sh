@@ -21,6 +21,13 @@ client=$!
 at_exit "kill $client 2>/dev/null || true"
 wait_for 10 grep -q asked "$dir/client" || fail "the client did not get as far as asking"
 
+# Told to end before it has read them, nbdkit would just close the connection.
+has_read_all ()
+{
+  [ "$(server_status_json | jq .io.reads)" -ge 8 ]
+}
+wait_for 20 has_read_all || fail "the requests were not served: $(server_status_json)"
+
 kill -TERM "$server_pid"
 is_stopping ()
 {
