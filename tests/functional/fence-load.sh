@@ -24,7 +24,9 @@ entries ()
 start_writer ()
 {
   : >"$dir/journal.log"
-  nbd_journal through "$uri" "$dir/journal" "$1" 4096 4 >"$dir/journal.log" 2>&1 &
+  # For as long as the cycles take.
+  timeout $((1200 * patience)) "$helpers/nbd-journal" through "$uri" "$dir/journal" "$1" 4096 4 \
+    >"$dir/journal.log" 2>&1 &
   writer=$!
   wait_for 30 grep -q ready "$dir/journal.log" || fail "no load: $(cat "$dir/journal.log")"
 }

@@ -9,7 +9,7 @@ azure_start
 azure_key kek
 make_volume "$dir/disk" 16M
 start_server "$dir/disk" "${fast[@]}" grace=0
-ctl fault delay $((300 * patience))ms --op UnwrapKey
+ctl fault delay $((300 * pace))ms --op UnwrapKey
 agent_pid=$(server_status_json | jq .agent_pid)
 for i in 1 2 3 4 5 6 7 8 9; do
   assert_json "$(server_command reload)" '.result.class == "ok"' "reload number $i"
