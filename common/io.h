@@ -4,11 +4,15 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "common/cleanup.h"
 
 /* Milliseconds since boot, suspend included (CLOCK_BOOTTIME). */
 uint64_t clock_ms (void);
+
+/* The moment `ms` from now on CLOCK_MONOTONIC, for condition variables that wait by that clock. */
+struct timespec monotonic_after (uint64_t ms);
 
 /* Reads or writes all of it at `offset_bytes`, repeating short and interrupted calls.  Returns 0,
  * or a negative errno: -ENODATA when the file ends first.

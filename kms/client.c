@@ -44,27 +44,12 @@ init_turns (struct kms_client *client)
   pthread_mutex_init (&client->lock, NULL);
 }
 
-static struct timespec
-time_from_now (uint32_t ms)
-{
-  struct timespec t;
-
-  clock_gettime (CLOCK_MONOTONIC, &t);
-  t.tv_sec += ms / 1000;
-  t.tv_nsec += (long)(ms % 1000) * 1000000;
-  if (t.tv_nsec >= 1000000000) {
-    t.tv_sec++;
-    t.tv_nsec -= 1000000000;
-  }
-  return t;
-}
-
 /* Waits for other threads' calls, as long as time is left for one's own. */
 static int
 take_turn (struct kms_client *client, uint32_t limit_ms, struct kms_outcome *outcome)
 {
   const uint32_t wait_ms = limit_ms - MIN (limit_ms / 4, ASK_MIN_MS);
-  const struct timespec until = time_from_now (wait_ms);
+  const struct timespec until = monotonic_after (wait_ms);
   LOCK_FOR_SCOPE (&client->lock);
 
   while (client->busy)

@@ -7,9 +7,9 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "common/cleanup.h"
+#include "common/io.h"
 
 /* Shared by the asking and the resolving thread; the last one of them frees it. */
 struct question {
@@ -84,16 +84,9 @@ start (struct question *q)
 static bool
 wait_for_answer (struct question *q, uint32_t timeout_ms, int *ret_answer)
 {
-  struct timespec until;
+  const struct timespec until = monotonic_after (timeout_ms);
   bool answered;
 
-  clock_gettime (CLOCK_MONOTONIC, &until);
-  until.tv_sec += timeout_ms / 1000;
-  until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-  if (until.tv_nsec >= 1000000000) {
-    until.tv_sec++;
-    until.tv_nsec -= 1000000000;
-  }
   pthread_mutex_lock (&q->lock);
   while (!q->answered && pthread_cond_timedwait (&q->done, &q->lock, &until) != ETIMEDOUT)
     ;

@@ -152,7 +152,7 @@ unlock (struct asker *asker, struct asker_answer *answer)
   return 0;
 }
 
-/* The header may have been rewrapped: whichever of its wraps gives the key that its MAC fits. */
+/* The header may have been changed: its primary wrap must give the key that its MAC fits. */
 static void
 reload (struct asker *asker, struct asker_answer *answer)
 {

@@ -100,15 +100,8 @@ stall_end_ms (const struct gate *gate)
 static void
 sleep_for (struct gate *gate, uint64_t ms)
 {
-  struct timespec at;
+  const struct timespec at = monotonic_after (ms);
 
-  clock_gettime (CLOCK_MONOTONIC, &at);
-  at.tv_sec += (time_t)(ms / 1000);
-  at.tv_nsec += (long)(ms % 1000) * 1000000;
-  if (at.tv_nsec >= 1000000000) {
-    at.tv_sec++;
-    at.tv_nsec -= 1000000000;
-  }
   pthread_cond_clockwait (&gate->changed, &gate->mutex, CLOCK_MONOTONIC, &at);
 }
 

@@ -6,7 +6,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "common/io.h"
 
 struct rereader {
   const struct volume *volume;
@@ -75,26 +76,11 @@ run (void *opaque)
 
 /* ---- what others call ---- */
 
-static struct timespec
-time_from_now (uint32_t ms)
-{
-  struct timespec t;
-
-  clock_gettime (CLOCK_MONOTONIC, &t);
-  t.tv_sec += ms / 1000;
-  t.tv_nsec += (long)(ms % 1000) * 1000000;
-  if (t.tv_nsec >= 1000000000) {
-    t.tv_sec++;
-    t.tv_nsec -= 1000000000;
-  }
-  return t;
-}
-
 int
 reread_header (struct rereader *rereader, uint32_t timeout_ms, struct header **ret_header,
                struct error *err)
 {
-  const struct timespec until = time_from_now (timeout_ms);
+  const struct timespec until = monotonic_after (timeout_ms);
   uint64_t number;
   LOCK_FOR_SCOPE (&rereader->mutex);
 

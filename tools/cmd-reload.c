@@ -18,10 +18,9 @@ run (const struct arguments *args, struct error *err)
 const struct command command_reload = {
     .name = "reload",
     .summary = "let the server of a volume read its header again",
-    .details =
-        "The commands that change the wraps do this by themselves. The new wraps are tried before "
-        "the old ones are forgotten. Exit code: 0 done and active, 3 fenced or denied, "
-        "4 grace, 1 not done.",
+    .details = "The header's primary wrap is tried before the wraps that were used until now are "
+               "forgotten. Exit code: 0 done and active, 3 fenced or denied, "
+               "4 grace, 1 not done.",
     .operands = {{"VOLUME", VALUE_VOLUME}},
     .options = options,
     .run = run,

@@ -43,12 +43,8 @@ show (struct progress *p, uint64_t elapsed_ms)
 static bool
 wait_for_end (struct progress *p)
 {
-  struct timespec until;
+  const struct timespec until = monotonic_after (INTERVAL_MS);
 
-  clock_gettime (CLOCK_MONOTONIC, &until);
-  until.tv_nsec += INTERVAL_MS * 1000000L;
-  until.tv_sec += until.tv_nsec / 1000000000L;
-  until.tv_nsec %= 1000000000L;
   while (!p->ended)
     if (pthread_cond_timedwait (&p->changed, &p->mutex, &until) == ETIMEDOUT)
       break;

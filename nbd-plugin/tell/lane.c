@@ -124,28 +124,12 @@ lane_take_dropped (struct lane *lane)
   return dropped;
 }
 
-/* ---- time ---- */
-
-/* `ms` from now, as pthread_cond_timedwait wants it. */
-static struct timespec
-time_after (uint64_t ms)
-{
-  struct timespec t;
-
-  clock_gettime (CLOCK_MONOTONIC, &t);
-  t.tv_sec += (time_t)(ms / 1000);
-  t.tv_nsec += (long)(ms % 1000) * 1000000;
-  if (t.tv_nsec >= 1000000000) {
-    t.tv_sec++;
-    t.tv_nsec -= 1000000000;
-  }
-  return t;
-}
+/* ---- waiting ---- */
 
 enum lane_pause
 lane_pause (struct lane *lane, uint32_t ms, bool until_newer)
 {
-  struct timespec until = time_after (ms);
+  struct timespec until = monotonic_after (ms);
   LOCK_FOR_SCOPE (&lane->mutex);
 
   for (;;) {
@@ -256,7 +240,7 @@ void
 lane_await (struct lane *lane, uint64_t deadline_ms)
 {
   uint64_t now_ms = clock_ms ();
-  struct timespec until = time_after (deadline_ms > now_ms ? deadline_ms - now_ms : 0);
+  struct timespec until = monotonic_after (deadline_ms > now_ms ? deadline_ms - now_ms : 0);
   LOCK_FOR_SCOPE (&lane->mutex);
 
   while (lane->thread_runs && !lane->ended

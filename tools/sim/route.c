@@ -133,15 +133,7 @@ sim_knows_operation (const char *name, char **ret_list)
 static void
 wait_ms (struct sim *sim, int64_t ms)
 {
-  struct timespec until;
-
-  clock_gettime (CLOCK_MONOTONIC, &until);
-  until.tv_sec += ms / 1000;
-  until.tv_nsec += ms % 1000 * 1000000;
-  if (until.tv_nsec >= 1000000000) {
-    until.tv_sec++;
-    until.tv_nsec -= 1000000000;
-  }
+  const struct timespec until = monotonic_after ((uint64_t)ms);
   LOCK_FOR_SCOPE (&sim->lock);
   while (!sim->stopping && pthread_cond_timedwait (&sim->wake, &sim->lock, &until) == 0)
     ;
