@@ -21,6 +21,7 @@ import bench_report
 
 MIB = 1 << 20
 KEYFENCE = ("auto", "sync", "uring")
+STORES = ("tmpfs", "disk")
 
 # name: (fio's rw, block size, depth)
 WORKLOADS = {
@@ -65,6 +66,9 @@ class Server:
             fields = f.read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def fio_target(self):
+        return ["--ioengine=nbd", f"--uri=nbd+unix:///?socket={self.socket}"]
+
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         try:
@@ -74,15 +78,32 @@ class Server:
             self.process.wait()
 
 
+class BareDisk:
+    """No server: fio itself on an image, past the page cache.  What is there to be had from the disk."""
+
+    name, says = "bare disk", "fio's io_uring with O_DIRECT on an image, no NBD: the limit of the disk"
+
+    def __init__(self, image):
+        self.image = image
+
+    def fio_target(self):
+        return ["--ioengine=io_uring", "--direct=1", f"--filename={self.image}"]
+
+    def cpu_s(self):
+        return 0.0
+
+    def stop(self):
+        pass
+
+
 def run_fio(server, workload, connections, seconds, size_bytes, loops=1):
     """(bytes, seconds, CPU seconds of fio), or None when it failed."""
     rw, block, depth = workload
     share = size_bytes // connections // MIB * MIB
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
-        ["fio", "--name=job", "--ioengine=nbd", f"--uri=nbd+unix:///?socket={server.socket}",
-         f"--rw={rw}", "--rwmixread=70", f"--bs={block}", f"--iodepth={depth}",
-         f"--numjobs={connections}", "--thread", "--group_reporting", f"--size={share}",
+        ["fio", "--name=job", *server.fio_target(), f"--rw={rw}", "--rwmixread=70", f"--bs={block}",
+         f"--iodepth={depth}", f"--numjobs={connections}", "--thread", "--group_reporting", f"--size={share}",
          f"--offset_increment={share}", f"--loops={loops}", f"--runtime={round(seconds * 1000)}ms",
          "--randrepeat=0", "--output-format=json"], capture_output=True, text=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -158,6 +179,8 @@ def start_servers(names, build, folder, size_bytes, on_disk):
         elif name == "file":
             image = os.path.join(folder, "plain")
             fill(image, size_bytes)
+            if on_disk:
+                servers.append(BareDisk(image))
             servers.append(Server(name, folder, ["nbdkit", "-f", "-U", "@SOCKET@", "file", image], image,
                                   "nbdkit's file plugin, plaintext (page cache: it has no direct I/O)"))
         elif name.startswith("keyfence"):
@@ -277,13 +300,18 @@ def parse_options():
     parser.add_argument("--seconds", type=float, help="of one turn")
     parser.add_argument("--size", type=int, metavar="MIB", help="of each disk")
     parser.add_argument("--only", metavar="REGEX", default="", help="only workloads that match")
+    parser.add_argument("--servers", metavar="REGEX", default="", help="only servers that match, and plaintext")
+    parser.add_argument("--stores", metavar="NAME", nargs="+", choices=STORES, default=STORES,
+                        help="tmpfs, disk; both without it")
     parser.add_argument("--build", default="build-release", help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.seconds = options.seconds or (0.4 if options.quick else 3)
     options.size = (options.size or (256 if options.quick else 1536)) * MIB
     options.connections = (1,) if options.quick else (1, 4)
-    options.servers = QUICK_SERVERS if options.quick else (
+    servers = QUICK_SERVERS if options.quick else (
         "null", "file", *("keyfence " + engine for engine in KEYFENCE), "luks filter", "qemu luks")
+    options.servers = [name for name in servers
+                       if name == bench_report.BASE or re.search(options.servers, name)]
     options.workloads = [name for name in (QUICK_WORKLOADS if options.quick else WORKLOADS)
                          if re.search(options.only, name)]
     return options
@@ -298,8 +326,8 @@ def main():
         folders = {"tmpfs": "/dev/shm", "disk": options.disk}
         run_data = {"machine": describe_machine(folders), "servers": {}, "results": [],
                     "seconds": options.seconds, "rounds": options.rounds, "size_mib": options.size // MIB}
-        for store, folder in folders.items():
-            measure_store(store, folder, options, run_data["results"], run_data["servers"])
+        for store in options.stores:
+            measure_store(store, folders[store], options, run_data["results"], run_data["servers"])
         run_data["machine"]["load_after"] = os.getloadavg()[0]
     bench_report.print_tables(run_data)
     if options.json:

@@ -3,7 +3,7 @@ import html
 import statistics
 
 BASE = "file"  # plaintext: what all others are measured against
-COLOURS = {"null": "#c8c8c8", "file": "#8a8f98", "keyfence auto": "#0b7a5c", "keyfence sync": "#3fa88a",
+COLOURS = {"null": "#c8c8c8", "bare disk": "#c8c8c8", "file": "#8a8f98", "keyfence auto": "#0b7a5c", "keyfence sync": "#3fa88a",
            "keyfence uring": "#9ad1be", "luks filter": "#d98e32", "qemu luks": "#b5503c"}
 DROP_MIN = 0.05  # less than this is never called slower
 
@@ -141,7 +141,7 @@ def draw_panel(cells, store, workloads, servers, top):
 
 def draw(run_data):
     cells, results = index(run_data), run_data["results"]
-    servers = [s for s in ordered(r["server"] for r in results) if s != "null"]
+    servers = [s for s in ordered(r["server"] for r in results) if s not in ("null", "bare disk")]
     stores = ordered(r["store"] for r in results)
     workloads = ordered(r["workload"] for r in results)
     height = TOP + len(stores) * (PANEL_H + GAP) + 30
