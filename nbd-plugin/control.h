@@ -8,7 +8,7 @@
 
 #include "common/cleanup.h"
 #include "common/error.h"
-#include "nbd-plugin/keymon.h"
+#include "nbd-plugin/fence/keymon.h"
 #include "nbd-plugin/volume.h"
 
 struct control;

@@ -18,7 +18,7 @@
 #include "config.h"
 #include "crypto/secret.h"
 #include "nbd-plugin/control.h"
-#include "nbd-plugin/keymon.h"
+#include "nbd-plugin/fence/keymon.h"
 #include "nbd-plugin/log.h"
 #include "nbd-plugin/params.h"
 #include "nbd-plugin/request.h"

@@ -3,7 +3,7 @@
 #define NBD_PLUGIN_STATUS_H
 
 #include "common/json.h"
-#include "nbd-plugin/keymon.h"
+#include "nbd-plugin/fence/keymon.h"
 #include "nbd-plugin/volume.h"
 
 /* A new object; from any thread. */

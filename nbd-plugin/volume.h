@@ -18,7 +18,7 @@
 #include "crypto/xts.h"
 #include "nbd-plugin/backing.h"
 #include "nbd-plugin/engine.h"
-#include "nbd-plugin/gate.h"
+#include "nbd-plugin/fence/gate.h"
 #include "nbd-plugin/keys.h"
 #include "nbd-plugin/params.h"
 #include "nbd-plugin/rangelock.h"

@@ -9,7 +9,7 @@
 #ifndef TESTS_SIMULATION_INVARIANTS_H
 #define TESTS_SIMULATION_INVARIANTS_H
 
-#include "nbd-plugin/fence.h"
+#include "nbd-plugin/fence/fence.h"
 #include "tests/simulation/wire.h"
 
 /* What was seen, so that a simulation in which nothing happens does not pass. */

@@ -15,8 +15,8 @@ import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-FENCE = "nbd-plugin/fence.c"
-TIMES = "nbd-plugin/fence-times.c"
+FENCE = "nbd-plugin/fence/fence.c"
+TIMES = "nbd-plugin/fence/fence-times.c"
 SOURCES = [FENCE, TIMES, "kms/outcome.c", "common/text.c"]
 SEEDS = 20000
 

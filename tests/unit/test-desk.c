@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "nbd-plugin/desk.h"
+#include "nbd-plugin/fence/desk.h"
 
 static void
 finish (struct desk_place *place)

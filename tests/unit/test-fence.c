@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "common/checked.h"
-#include "nbd-plugin/fence.h"
+#include "nbd-plugin/fence/fence.h"
 
 #define ASK_MS (5000 + FENCE_MARGIN_MS)
 #define HOUR_MS (3600 * (uint64_t)1000)

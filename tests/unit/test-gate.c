@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "common/io.h"
-#include "nbd-plugin/gate.h"
+#include "nbd-plugin/fence/gate.h"
 
 static void
 it_is_closed_at_first (void **state)

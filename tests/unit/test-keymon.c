@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 #include "kms/client.h"
-#include "nbd-plugin/keymon.h"
+#include "nbd-plugin/fence/keymon.h"
 #include "nbd-plugin/log.h"
 #include "nbd-plugin/request.h"
 #include "nbd-plugin/status.h"

@@ -1,5 +1,5 @@
 /* desk.c owns the operator's commands that are under way. */
-#include "nbd-plugin/desk.h"
+#include "nbd-plugin/fence/desk.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #ifndef NBD_PLUGIN_FENCE_TIMES_H
 #define NBD_PLUGIN_FENCE_TIMES_H
 
-#include "nbd-plugin/fence.h"
+#include "nbd-plugin/fence/fence.h"
 
 #define NEVER UINT64_MAX
 

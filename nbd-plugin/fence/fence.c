@@ -1,5 +1,5 @@
 /* fence.c owns the decision whether I/O is served; fence.h says by which rules. */
-#include "nbd-plugin/fence.h"
+#include "nbd-plugin/fence/fence.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "common/checked.h"
-#include "nbd-plugin/fence-times.h"
+#include "nbd-plugin/fence/fence-times.h"
 
 const char *
 fence_state_name (enum fence_state state)

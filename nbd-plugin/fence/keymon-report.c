@@ -1,5 +1,5 @@
 /* keymon-report.c owns what others may know of the access to the key, and their commands. */
-#include "nbd-plugin/keymon-state.h"
+#include "nbd-plugin/fence/keymon-state.h"
 
 #include <errno.h>
 #include <string.h>

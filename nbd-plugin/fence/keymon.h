@@ -17,8 +17,8 @@
 #include "common/json.h"
 #include "crypto/header.h"
 #include "kms/outcome.h"
-#include "nbd-plugin/desk.h"
-#include "nbd-plugin/fence.h"
+#include "nbd-plugin/fence/desk.h"
+#include "nbd-plugin/fence/fence.h"
 #include "nbd-plugin/tell.h"
 #include "nbd-plugin/volume.h"
 

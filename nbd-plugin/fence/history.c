@@ -1,5 +1,5 @@
 /* history.c owns what is remembered of the past. */
-#include "nbd-plugin/history.h"
+#include "nbd-plugin/fence/history.h"
 
 #include <string.h>
 

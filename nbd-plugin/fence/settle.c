@@ -1,5 +1,5 @@
 /* settle.c owns the flush after a fence. */
-#include "nbd-plugin/settle.h"
+#include "nbd-plugin/fence/settle.h"
 
 #include <pthread.h>
 #include <stdbool.h>

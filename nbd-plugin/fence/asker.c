@@ -1,5 +1,5 @@
 /* asker.c owns the asking: the key client, and the header that says whom to ask for what. */
-#include "nbd-plugin/asker.h"
+#include "nbd-plugin/fence/asker.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -13,7 +13,7 @@
 #include "common/checked.h"
 #include "common/io.h"
 #include "kms/client.h"
-#include "nbd-plugin/reread.h"
+#include "nbd-plugin/fence/reread.h"
 
 /* How often a new agent is tried for while there is none. */
 #define AGENT_CARE_MS 1000

@@ -1,5 +1,5 @@
 /* keymon.c owns the thread that watches over the access to the key. */
-#include "nbd-plugin/keymon.h"
+#include "nbd-plugin/fence/keymon.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -13,7 +13,7 @@
 #include "common/checked.h"
 #include "common/io.h"
 #include "kms/client.h"
-#include "nbd-plugin/keymon-state.h"
+#include "nbd-plugin/fence/keymon-state.h"
 
 /* What requests that run get to end after the server was told to: then the keys go, whoever still
  * holds a connection.

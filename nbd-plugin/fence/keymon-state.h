@@ -10,10 +10,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "nbd-plugin/asker.h"
-#include "nbd-plugin/history.h"
-#include "nbd-plugin/keymon.h"
-#include "nbd-plugin/settle.h"
+#include "nbd-plugin/fence/asker.h"
+#include "nbd-plugin/fence/history.h"
+#include "nbd-plugin/fence/keymon.h"
+#include "nbd-plugin/fence/settle.h"
 
 struct keymon {
   struct volume *volume;

@@ -1,7 +1,7 @@
 /* The fence: when I/O is served and when it is refused.  A pure state machine: events and the time
  * go in, what is to be done comes out.  No I/O, no clock, no thread, no lock, no heap inside; the
- * one who calls it (nbd-plugin/keymon.c; tests/simulation) serializes the calls and carries out the
- * actions.
+ * one who calls it (nbd-plugin/fence/keymon.c; tests/simulation) serializes the calls and carries
+ * out the actions.
  *
  *   active   the last check was good, and the lease that it gave runs
  *   grace    checks fail for want of an answer; the lease still runs

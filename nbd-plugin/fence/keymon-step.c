@@ -1,5 +1,5 @@
 /* keymon-step.c owns what goes into the state machine, and the doing of what comes out. */
-#include "nbd-plugin/keymon-state.h"
+#include "nbd-plugin/fence/keymon-state.h"
 
 #include <assert.h>
 #include <errno.h>

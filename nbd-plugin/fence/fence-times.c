@@ -1,6 +1,6 @@
 /* fence-times.c owns how long an ask, a round, a lease and the bound are; fence.h has the reasons.
  */
-#include "nbd-plugin/fence-times.h"
+#include "nbd-plugin/fence/fence-times.h"
 
 #include "common/checked.h"
 

@@ -1,5 +1,5 @@
 /* reread.c owns the thread that reads the header again. */
-#include "nbd-plugin/reread.h"
+#include "nbd-plugin/fence/reread.h"
 
 #include <errno.h>
 #include <pthread.h>

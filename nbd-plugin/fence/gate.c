@@ -1,5 +1,5 @@
 /* gate.c owns whether requests are served. */
-#include "nbd-plugin/gate.h"
+#include "nbd-plugin/fence/gate.h"
 
 #include <time.h>
 
