@@ -2,10 +2,12 @@
  *
  * agent.c owns its main loop.  Its whole world is the socket on descriptor 3: each packet there is
  * a call with a socket for the answer.  It lives in one thread and goes when that socket closes.
+ * Where that is a listening socket, listen.c makes such a process for each connection.
  * What has a volume key in memory is done by a child that answers and exits; the rest is done here,
  * and who asks kills us when that takes too long.
  */
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,8 +19,10 @@
 #include <unistd.h>
 
 #include "common/io.h"
+#include "common/parse.h"
 #include "config.h"
 #include "crypto/secret.h"
+#include "kms/listen.h"
 #include "kms/message.h"
 #include "kms/notify.h"
 #include "kms/operations.h"
@@ -33,8 +37,9 @@ static pid_t client_pid; /* written before the handler is installed */
 static const char usage[] =
     "usage: keyfence-agent (started by the nbdkit plugin and by keyfence(1), not by people)\n"
     "\n"
-    "Speaks to key services for a program that has put a socket on file descriptor 3;\n"
-    "with --notify, posts one message that comes on stdin.\n"
+    "Speaks to key services for a program that has put a socket on file descriptor 3; with\n"
+    "--listen, for all that connect to the socket that a service manager has put there (see\n"
+    "keyfence-agent@.socket); with --notify, posts one message that comes on stdin.\n"
     "To try a key by hand: keyfence check KEY\n";
 
 /* ---- answering ---- */
@@ -85,6 +90,24 @@ receive_key (int fd, uint32_t timeout_ms, struct secret *ret_key, struct kms_out
 }
 
 static int
+post (int fd, uint32_t timeout_ms, struct kms_outcome *outcome)
+{
+  CLEANUP_SECRET struct secret message = {0};
+  char why[NOTIFY_WHY_MAX];
+  struct error err;
+  ssize_t n;
+
+  if (secret_init (&message, NOTIFY_MESSAGE_MAX, &err) < 0)
+    return kms_outcome_set (outcome, KMS_OUTAGE, "no_memory", "%s", err.text);
+  n = packet_recv (fd, message.bytes, message.size, NULL, clock_ms () + timeout_ms);
+  if (n <= 0)
+    return kms_outcome_set (outcome, KMS_CONFIG, "bad_request", "no message came with the call");
+  if (notify_post (&message, (size_t)n, why) < 0)
+    return kms_outcome_set (outcome, KMS_OUTAGE, "notify", "%s", why);
+  return 0;
+}
+
+static int
 run (const struct kms_call *call, int fd, struct secret *key, struct kms_reply *reply)
 {
   const struct kms_request request = {
@@ -114,6 +137,8 @@ run (const struct kms_call *call, int fd, struct secret *key, struct kms_reply *
     return operation_inspect (&request, NULL, &reply->report, outcome);
   case KMS_OPERATION_INSPECT_WRAP:
     return operation_inspect (&request, &call->wrap, &reply->report, outcome);
+  case KMS_OPERATION_NOTIFY:
+    return post (fd, call->timeout_ms, outcome);
   }
   return kms_outcome_set (outcome, KMS_CONFIG, "bad_request", "no such operation");
 }
@@ -166,6 +191,8 @@ prepare (struct kms_call *call, struct provisions *p, struct kms_outcome *outcom
 {
   uint64_t start_ms = clock_ms (), took_ms;
 
+  if (operation_traits (call->operation)->call_sends_message)
+    return 0; /* no key service has to do with it */
   p->request = (struct kms_request){.key = call->key,
                                     .volume = call->volume,
                                     .timeout_ms = call->timeout_ms,
@@ -300,7 +327,8 @@ on_parent_death (int signum)
     _exit (0);
 }
 
-/* A second belt, for the case that a copy of the client's socket lives on in some other process. */
+/* A second belt, for a client that has started us: for the case that a copy of the client's socket
+ * lives on in some other process. */
 static void
 follow_parent (void)
 {
@@ -339,9 +367,61 @@ refuse (void)
   return 2;
 }
 
+/* Up to the point where calls come from descriptor 3: 0; else -1 with the exit status. */
+static int
+become_child (int *ret_status)
+{
+  if (find_client (&client_pid) < 0) {
+    *ret_status = refuse ();
+    return -1;
+  }
+  secret_harden_process ();
+  follow_parent ();
+  return 0;
+}
+
+static int
+become_listener (const char *idle, int *ret_status)
+{
+  uint64_t idle_ms = LISTEN_IDLE_MS;
+  struct error err;
+  enum listen_end end;
+
+  if (idle && (parse_duration (idle, &idle_ms, &err) < 0 || idle_ms == 0 || idle_ms > INT_MAX)) {
+    fprintf (stderr, "keyfence-agent: --listen=%s: expected a time, as 60s\n", idle);
+    *ret_status = 2;
+    return -1;
+  }
+  secret_harden_process ();
+  end = listen_serve ((uint32_t)idle_ms);
+  *ret_status = end == LISTEN_FAILED ? 2 : 0;
+  return end == LISTEN_WORKER ? 0 : -1;
+}
+
+/* The ways to be started with a socket: by a client, or, with --listen[=IDLE], by a service
+ * manager.
+ */
+static int
+start (int argc, char *argv[], int *ret_status)
+{
+  static const char listen[] = "--listen";
+  size_t length = sizeof listen - 1;
+
+  if (argc == 1)
+    return become_child (ret_status);
+  if (argc == 2 && strncmp (argv[1], listen, length) == 0
+      && (argv[1][length] == '\0' || argv[1][length] == '='))
+    return become_listener (argv[1][length] ? argv[1] + length + 1 : NULL, ret_status);
+  fputs (usage, stderr);
+  *ret_status = 2;
+  return -1;
+}
+
 int
 main (int argc, char *argv[])
 {
+  int status;
+
   if (argc == 2 && strcmp (argv[1], "--help") == 0)
     return fputs (usage, stdout) < 0;
   if (argc == 2 && strcmp (argv[1], "--version") == 0)
@@ -351,14 +431,8 @@ main (int argc, char *argv[])
     secret_harden_process ();
     return notify_main ();
   }
-  if (argc > 1) {
-    fputs (usage, stderr);
-    return 2;
-  }
-  if (find_client (&client_pid) < 0)
-    return refuse ();
-  secret_harden_process ();
+  if (start (argc, argv, &status) < 0)
+    return status;
   signal (SIGCHLD, SIG_IGN); /* children leave nothing behind: their answer was on the socket */
-  follow_parent ();
   return serve_all () < 0;
 }

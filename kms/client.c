@@ -72,18 +72,30 @@ give_turn (struct kms_client *client)
 
 /* ---- life ---- */
 
-int
-kms_client_new (const char *agent_path, struct kms_client **ret_client, struct error *err)
+static int
+client_new (const char *path, bool connects, struct kms_client **ret_client, struct error *err)
 {
   struct kms_client *client = calloc (1, sizeof *client);
 
-  if (!client || agent_process_init (&client->agent, agent_path) < 0) {
+  if (!client || agent_process_init (&client->agent, path, connects) < 0) {
     free (client);
     return error_set (err, ERROR_SYSTEM, "out of memory");
   }
   init_turns (client);
   *ret_client = client;
   return 0;
+}
+
+int
+kms_client_new (const char *agent_path, struct kms_client **ret_client, struct error *err)
+{
+  return client_new (agent_path, false, ret_client, err);
+}
+
+int
+kms_client_new_at (const char *socket_path, struct kms_client **ret_client, struct error *err)
+{
+  return client_new (socket_path, true, ret_client, err);
 }
 
 void
@@ -115,6 +127,12 @@ kms_client_fd (struct kms_client *client)
   return client->agent.fd;
 }
 
+void
+kms_client_interrupt (struct kms_client *client)
+{
+  agent_process_interrupt (&client->agent);
+}
+
 int
 kms_client_ensure (struct kms_client *client)
 {
@@ -134,7 +152,7 @@ kms_client_ensure (struct kms_client *client)
 struct exchange {
   struct kms_call call;
   uint64_t start_ms, deadline_ms; /* of waiting and asking together */
-  const struct secret *send_key;
+  const struct secret *send; /* a raw packet behind the call: a volume key, or a notification */
   struct secret ret_key;
   struct kms_reply reply;
   char packet[MESSAGE_MAX];
@@ -206,9 +224,8 @@ send_call (int agent_fd, int reply_fd, int their_fd, const struct exchange *exch
   if (!text)
     return no_answer (exchange, -ENOMEM, outcome);
   r = packet_send (agent_fd, text, strlen (text), their_fd, deadline_ms);
-  if (r == 0 && exchange->send_key)
-    r = packet_send (reply_fd, exchange->send_key->bytes, exchange->send_key->size, -1,
-                     deadline_ms);
+  if (r == 0 && exchange->send)
+    r = packet_send (reply_fd, exchange->send->bytes, exchange->send->size, -1, deadline_ms);
   return r < 0 ? no_answer (exchange, r, outcome) : 0;
 }
 
@@ -410,11 +427,24 @@ kms_client_wrap (struct kms_client *client, const char *key, const char *volume,
 
   if (!exchange)
     return -1;
-  exchange->send_key = volume_key;
+  exchange->send = volume_key;
   if (call (client, exchange, timeout_ms, outcome) < 0)
     return -1;
   *ret_wrap = exchange->reply.wrap;
   return 0;
+}
+
+int
+kms_client_notify (struct kms_client *client, const struct secret *message, uint32_t timeout_ms,
+                   struct kms_outcome *outcome)
+{
+  CLEANUP_EXCHANGE struct exchange *exchange =
+      exchange_new (KMS_OPERATION_NOTIFY, NULL, NULL, NULL, outcome);
+
+  if (!exchange)
+    return -1;
+  exchange->send = message;
+  return call (client, exchange, timeout_ms, outcome);
 }
 
 int
@@ -434,34 +464,4 @@ kms_client_inspect (struct kms_client *client, const struct kms_inspection *what
     return -1;
   *ret_report = exchange->reply.report;
   return 0;
-}
-
-/* A request that can't be right is the caller's mistake, but for a key that is not there. */
-static enum error_class
-class_of (const struct kms_outcome *outcome)
-{
-  static const enum error_class classes[KMS_CLASS_COUNT] = {
-      [KMS_OK] = ERROR_NONE,
-      [KMS_DENIED] = ERROR_DENIED,
-      [KMS_OUTAGE] = ERROR_UNAVAILABLE,
-      [KMS_CREDENTIALS] = ERROR_UNAVAILABLE,
-      [KMS_CLOCK] = ERROR_UNAVAILABLE,
-      [KMS_CORRUPT] = ERROR_CORRUPT,
-      [KMS_CONFIG] = ERROR_USAGE,
-  };
-
-  if (outcome->class == KMS_CONFIG && strcmp (outcome->reason, "not_found") == 0)
-    return ERROR_NOT_FOUND;
-  return classes[outcome->class];
-}
-
-int
-kms_outcome_error (const struct kms_outcome *outcome, struct error *err)
-{
-  if (outcome->class == KMS_OK)
-    return 0;
-  if (outcome->request_id[0] == '\0')
-    return error_set (err, class_of (outcome), "%s", outcome->text);
-  return error_set (err, class_of (outcome), "%s (request id %s)", outcome->text,
-                    outcome->request_id);
 }

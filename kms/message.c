@@ -20,6 +20,7 @@ static const struct operation_traits traits[] = {
     [KMS_OPERATION_INSPECT] = {"inspect", .reply_has_report = true},
     [KMS_OPERATION_INSPECT_WRAP] = {"inspect_wrap", .call_has_wrap = true,
                                     .reply_has_report = true},
+    [KMS_OPERATION_NOTIFY] = {"notify", .call_sends_message = true, .in_child = true},
 };
 
 const struct operation_traits *
@@ -160,6 +161,8 @@ take_volume (const struct json *json, struct kms_call *ret)
 {
   if (take_string (json, "volume", ret->volume, sizeof ret->volume) < 0)
     return -1;
+  if (operation_traits (ret->operation)->call_sends_message)
+    return ret->volume[0] == '\0' ? 0 : -1;
   if (ret->operation == KMS_OPERATION_INSPECT && ret->volume[0] == '\0')
     return 0;
   return is_uuid (ret->volume) ? 0 : -1;
@@ -178,8 +181,10 @@ take_run_only (const struct json *json, struct kms_call *ret)
 static int
 take_key_or_wrap (const struct json *json, struct kms_call *ret)
 {
-  if (!operation_traits (ret->operation)->call_has_wrap)
-    return take_string (json, "key", ret->key, sizeof ret->key);
+  const struct operation_traits *op = operation_traits (ret->operation);
+
+  if (!op->call_has_wrap)
+    return take_string (json, "key", ret->key, op->call_sends_message ? 1 : sizeof ret->key);
   if (take_wrap (json, &ret->wrap) < 0)
     return -1;
   memcpy (ret->key, ret->wrap.key, sizeof ret->key);

@@ -3,7 +3,7 @@
  * Both sides take no more than what is written here: every member must be there, of its type and
  * within its limit, and no other.  A volume key is never part of a message: it travels as a raw
  * packet of its own, from the agent's child behind an "ok" reply (unwrap, generate), or to it
- * behind the call (wrap).
+ * behind the call (wrap).  So does a notification with its URL, to the agent's child.
  */
 #ifndef KMS_MESSAGE_H
 #define KMS_MESSAGE_H
@@ -30,18 +30,20 @@ enum kms_operation {
   KMS_OPERATION_WRAP,
   KMS_OPERATION_INSPECT,
   KMS_OPERATION_INSPECT_WRAP, /* the same of a key with a wrap by it, whose probe is unwrapped */
+  KMS_OPERATION_NOTIFY,       /* about no key at all */
 };
 
 /* What an operation's messages carry, and where it runs. */
 struct operation_traits {
   const char *name;
-  bool call_has_wrap;  /* else key */
-  bool call_sends_key; /* a raw packet follows the call */
+  bool call_has_wrap;      /* else key */
+  bool call_sends_key;     /* a raw packet follows the call: a volume key, … */
+  bool call_sends_message; /* … or a notification (kms/notify.h); then the key's name is empty */
   bool reply_has_wrap;
   bool reply_sends_key; /* a raw packet follows an ok reply */
   bool reply_has_report;
   bool reply_has_expiry;
-  bool in_child; /* has a volume key in memory */
+  bool in_child; /* has a volume key or a notification's URL in memory */
 };
 
 const struct operation_traits *operation_traits (enum kms_operation operation);
@@ -50,7 +52,7 @@ struct kms_call {
   enum kms_operation operation;
   uint32_t timeout_ms;    /* 1 or more */
   char key[WRAP_KEY_MAX]; /* of calls with a wrap: the wrap's */
-  char volume[40];        /* a uuid; may be empty for inspect */
+  char volume[40];        /* a uuid; may be empty for inspect, is empty for notify */
   char region[64];        /* may be empty */
   bool fresh;             /* with credentials fetched anew: unwrap and check */
   bool run_only;          /* of calls whose reply has a report */

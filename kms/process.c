@@ -1,4 +1,6 @@
-/* process.c owns the agent's life as a child process of whoever links the client. */
+/* process.c owns the agent's life as a child process of whoever links the client, or as a
+ * connection.
+ */
 #include "kms/process.h"
 
 #include <errno.h>
@@ -7,12 +9,14 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #include "common/checked.h"
 #include "common/io.h"
 #include "common/program.h"
+#include "kms/connect.h"
 #include "kms/message.h"
 
 #define LEAVE_MS 1000 /* what an agent gets to go at the end, asked or killed */
@@ -20,9 +24,10 @@
 extern char **environ;
 
 int
-agent_process_init (struct agent_process *agent, const char *path)
+agent_process_init (struct agent_process *agent, const char *path, bool connects)
 {
-  *agent = (struct agent_process){.path = strdup (path), .fd = -1};
+  *agent = (struct agent_process){.path = strdup (path), .connects = connects, .fd = -1};
+  pthread_mutex_init (&agent->closing, NULL);
   return agent->path ? 0 : -1;
 }
 
@@ -74,15 +79,23 @@ free_stuck_slot (struct agent_process *agent)
   return NULL;
 }
 
+static void
+close_socket (struct agent_process *agent)
+{
+  LOCK_FOR_SCOPE (&agent->closing);
+
+  if (agent->fd >= 0)
+    close (agent->fd);
+  agent->fd = -1;
+}
+
 /* To be called once for each agent, when it is over: sets the pace of the next start. */
 static void
 forget (struct agent_process *agent)
 {
   bool young = clock_ms () - agent->started_ms < AGENT_BACKOFF_MAX_MS;
 
-  if (agent->fd >= 0)
-    close (agent->fd);
-  agent->fd = -1;
+  close_socket (agent);
   agent->pid = 0;
   agent->backoff_ms =
       young ? MIN (MAX (agent->backoff_ms * 2, AGENT_BACKOFF_MIN_MS), AGENT_BACKOFF_MAX_MS) : 0;
@@ -93,8 +106,11 @@ kill_within (struct agent_process *agent, uint64_t limit_ms)
 {
   pid_t pid = agent->pid;
 
-  if (pid == 0)
+  if (pid == 0) {
+    if (agent->fd >= 0)
+      forget (agent);
     return;
+  }
   /* Its process group is its children and itself; not reaped yet, so the number is still its. */
   if (!is_gone (pid)) {
     kill (-pid, SIGKILL);
@@ -115,17 +131,31 @@ agent_process_kill (struct agent_process *agent)
 }
 
 void
+agent_process_interrupt (struct agent_process *agent)
+{
+  pid_t pid = agent->pid;
+  LOCK_FOR_SCOPE (&agent->closing);
+
+  if (pid > 0)
+    kill (pid, SIGKILL);
+  else if (agent->fd >= 0)
+    shutdown (agent->fd, SHUT_RDWR);
+}
+
+void
 agent_process_clear (struct agent_process *agent)
 {
-  if (agent->pid) {
-    close (agent->fd);
-    agent->fd = -1;
+  bool is_child = agent->pid != 0;
+
+  close_socket (agent);
+  if (is_child) {
     if (is_gone_within (agent->pid, LEAVE_MS))
       forget (agent);
     else
       kill_within (agent, LEAVE_MS);
   }
   reap_stuck (agent);
+  pthread_mutex_destroy (&agent->closing);
   free (agent->path);
   agent->path = NULL;
 }
@@ -196,13 +226,45 @@ start (struct agent_process *agent, struct kms_outcome *outcome)
   return 0;
 }
 
+/* Why there is no connection, and what to do. */
+static const char *
+why_not_connected (int r)
+{
+  switch (r) {
+  case -ENOENT:
+  case -ECONNREFUSED:
+    return "nobody listens there (is the agent's socket unit started?)";
+  case -EPROTOTYPE:
+    return "it is no agent's socket";
+  case -EPERM:
+    return "who listens there is neither root nor this user";
+  default:
+    return strerrordesc_np (-r);
+  }
+}
+
+static int
+join (struct agent_process *agent, struct kms_outcome *outcome)
+{
+  int fd = -1, r;
+
+  agent->started_ms = clock_ms ();
+  r = agent_connect (agent->path, &fd);
+  agent->fd = fd;
+  if (r == 0)
+    return 0;
+  forget (agent);
+  return kms_outcome_set (outcome, KMS_OUTAGE, "agent_start", "can't reach the agent at %.250s: %s",
+                          agent->path, why_not_connected (r));
+}
+
 /* The agent never says anything on its socket, so that anything but silence is its end. */
 static bool
 is_alive (const struct agent_process *agent)
 {
   struct pollfd pfd = {.fd = agent->fd, .events = POLLIN};
 
-  return agent->pid != 0 && poll (&pfd, 1, 0) == 0;
+  return pfd.fd >= 0 && poll (&pfd, 1, 0) == 0;
 }
 
 int
@@ -224,5 +286,5 @@ agent_process_ensure (struct agent_process *agent, struct kms_outcome *outcome)
     return kms_outcome_set (outcome, KMS_OUTAGE, "agent_backoff",
                             "the agent ended soon after its start; it is started again in %u ms",
                             (unsigned)(agent->backoff_ms - age_ms));
-  return start (agent, outcome);
+  return agent->connects ? join (agent, outcome) : start (agent, outcome);
 }

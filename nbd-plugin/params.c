@@ -7,6 +7,7 @@
 
 #include "common/checked.h"
 #include "common/parse.h"
+#include "common/unix-socket.h"
 
 static int
 set_path (struct params *params, const char *value, struct error *err)
@@ -263,6 +264,18 @@ set_agent (struct params *params, const char *value, struct error *err)
 }
 
 static int
+set_agent_socket (struct params *params, const char *value, struct error *err)
+{
+  if (!*value)
+    return error_set (err, ERROR_USAGE, "it is empty: name the socket's path");
+  if (strlen (value) > UNIX_SOCKET_PATH_MAX)
+    return error_set (err, ERROR_USAGE, "the path of a socket has at most %zu bytes",
+                      UNIX_SOCKET_PATH_MAX);
+  params->agent_socket = value;
+  return 0;
+}
+
+static int
 set_ready_fd (struct params *params, const char *value, struct error *err)
 {
   uint64_t fd;
@@ -313,6 +326,8 @@ const struct param params_table[] = {
     {"notify-url", "URL|+FILE", NULL, "post each state change there as JSON", set_notify_url},
     {"uuid", "UUID", NULL, "serve this volume only, should the path hold another", set_uuid},
     {"agent", "PATH", "the installed one", "the keyfence-agent program", set_agent},
+    {"agent-socket", "PATH", NULL,
+     "ask the agent that listens there (keyfence-agent@.socket), and start none", set_agent_socket},
     {"ready-fd", "N", NULL, "a descriptor that gets one line of JSON when start-up is over",
      set_ready_fd},
     {0}};
@@ -341,6 +356,12 @@ params_find (const char *name)
   return NULL;
 }
 
+bool
+param_is_path (const struct param *param)
+{
+  return strncmp (param->values, "PATH", 4) == 0;
+}
+
 int
 params_set (struct params *params, const char *name, const char *value, struct error *err)
 {
@@ -351,6 +372,18 @@ params_set (struct params *params, const char *name, const char *value, struct e
                       name);
   if (param->set (params, value, err) < 0)
     return error_prefix (err, "parameter %s", name);
+  return 0;
+}
+
+int
+params_check (const struct params *params, struct error *err)
+{
+  if (!params->path)
+    return error_set (err, ERROR_USAGE,
+                      "no volume is named: nbdkit keyfence PATH [parameter=value ...]");
+  if (params->agent && params->agent_socket)
+    return error_set (err, ERROR_USAGE,
+                      "parameters agent and agent-socket exclude each other: remove one");
   return 0;
 }
 

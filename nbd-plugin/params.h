@@ -44,9 +44,10 @@ struct params {
   const char *audit_log; /* NULL: none, as the two below */
   const char *hook;
   const char *notify_url;
-  const char *uuid;  /* NULL: whatever volume is there */
-  const char *agent; /* NULL: the one that belongs to the plugin */
-  int ready_fd;      /* -1: none */
+  const char *uuid;         /* NULL: whatever volume is there */
+  const char *agent;        /* NULL: the one that belongs to the plugin */
+  const char *agent_socket; /* where one listens; NULL: one is started */
+  int ready_fd;             /* -1: none */
 };
 
 struct param {
@@ -67,8 +68,14 @@ struct params params_default (void);
 int params_set (struct params *params, const char *name, const char *value, struct error *err)
     MUST_CHECK;
 
+/* Whether all of them together make sense. */
+int params_check (const struct params *params, struct error *err) MUST_CHECK;
+
 /* The table's entry of that name, or NULL. */
 const struct param *params_find (const char *name);
+
+/* Whether its value is a path, which then may be a relative one. */
+bool param_is_path (const struct param *param);
 
 /* One line a parameter, as nbdkit --help shows it; a new string. */
 char *params_help (void) MUST_CHECK;

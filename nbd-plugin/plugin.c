@@ -104,18 +104,16 @@ keyfence_unload (void)
 static int
 keyfence_config (const char *key, const char *value)
 {
-  static const char *const paths[] = {"path", "control", "agent", "audit-log"};
+  const struct param *param = params_find (key);
   struct error err = {0};
 
-  for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
-    if (strcmp (key, paths[i]) == 0 && *value && strcmp (value, "none") != 0) {
-      char *absolute = nbdkit_absolute_path (value);
+  if (param && param_is_path (param) && *value && strcmp (value, "none") != 0) {
+    char *absolute = nbdkit_absolute_path (value);
 
-      value = absolute ? nbdkit_strdup_intern (absolute) : NULL;
-      free (absolute);
-      if (!value)
-        return -1;
-    }
+    value = absolute ? nbdkit_strdup_intern (absolute) : NULL;
+    free (absolute);
+    if (!value)
+      return -1;
   }
   if (params_set (&params, key, value, &err) < 0) {
     nbdkit_error ("%s", err.text);
@@ -127,8 +125,10 @@ keyfence_config (const char *key, const char *value)
 static int
 keyfence_config_complete (void)
 {
-  if (!params.path) {
-    nbdkit_error ("no volume is named: nbdkit keyfence PATH [parameter=value ...]");
+  struct error err = {0};
+
+  if (params_check (&params, &err) < 0) {
+    nbdkit_error ("%s", err.text);
     return -1;
   }
   if (params.ready_fd >= 0 && fcntl (params.ready_fd, F_SETFD, FD_CLOEXEC) < 0) {
@@ -229,7 +229,8 @@ start_telling (struct error *err)
                                    .audit_log = params.audit_log,
                                    .hook = params.hook,
                                    .notify_url = params.notify_url,
-                                   .agent = volume->agent};
+                                   .agent = volume->agent,
+                                   .agent_socket = params.agent_socket};
 
   return tell_start (&told, &teller, err);
 }

@@ -17,7 +17,8 @@
  *                in order; {"event":"hook","status":…} in the audit log
  *   notify-url   https:// (or http:// to a loopback address), or + and the path of a file with it:
  *                POSTed as JSON by a child made of the agent's program (kms/notify.h), since this
- *                process has no network; tried as a hook is; {"event":"notify","status":…}
+ *                process has no network, or by the agent that listens elsewhere; tried as a hook
+ *                is; {"event":"notify","status":…}
  *   NOTIFY_SOCKET  sd_notify's protocol: READY=1 once, STATUS=… at each state change, STOPPING=1
  */
 #ifndef NBD_PLUGIN_TELL_H
@@ -36,7 +37,8 @@ struct tell_params {
   const char *audit_log;
   const char *hook;
   const char *notify_url;
-  const char *agent; /* the agent's program, for notify-url */
+  const char *agent;        /* the agent's program, for notify-url; … */
+  const char *agent_socket; /* … or where an agent listens, which then is taken */
 };
 
 /* A state change. */

@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -291,6 +290,14 @@ start_thread (struct asker *asker, struct error *err)
   return 0;
 }
 
+static int
+reach_agent (const struct volume *volume, struct kms_client **ret_client, struct error *err)
+{
+  return volume->params.agent_socket
+             ? kms_client_new_at (volume->params.agent_socket, ret_client, err)
+             : kms_client_new (volume->agent, ret_client, err);
+}
+
 int
 asker_start (struct volume *volume, struct header *header,
              void (*answered) (void *opaque, struct asker_answer *answer), void *opaque,
@@ -308,7 +315,7 @@ asker_start (struct volume *volume, struct header *header,
   asker->answered = answered;
   asker->opaque = opaque;
   asker->wake_fd = -1;
-  if (kms_client_new (volume->agent, &asker->client, err) < 0
+  if (reach_agent (volume, &asker->client, err) < 0
       || reread_start (volume, &asker->rereader, err) < 0 || start_thread (asker, err) < 0) {
     asker_stop (asker);
     return -1;
@@ -323,8 +330,6 @@ asker_stop (struct asker *asker)
   if (!asker)
     return;
   if (asker->thread_runs) {
-    pid_t agent = kms_client_pid (asker->client);
-
     {
       LOCK_FOR_SCOPE (&asker->mutex);
       asker->ends = true;
@@ -332,8 +337,7 @@ asker_stop (struct asker *asker)
     wake (asker);
     /* A job under way would keep us for as long as it may take. */
     reread_end (asker->rereader);
-    if (agent > 0)
-      kill (agent, SIGKILL);
+    kms_client_interrupt (asker->client);
     pthread_join (asker->thread, NULL);
   }
   if (asker->wake_fd >= 0)

@@ -1,9 +1,9 @@
-/* notify.c owns the notifications: each state change is given to a child that posts it, the agent's
- * program in its one-shot mode (kms/notify.h), since this process has no network.
+/* notify.c owns the notifications: each state change is given to somebody who posts it, since this
+ * process has no network: a child, the agent's program in its one-shot mode (kms/notify.h), or the
+ * agent that listens elsewhere, over a connection of our own.
  *
- * The URL may hold a token, as those of webhooks do: it lies in secret memory, is given to the
- * child by a socket, and neither logs nor lists of processes ever show more than its scheme and
- * host.
+ * The URL may hold a token, as those of webhooks do: it lies in secret memory, is given away by a
+ * socket, and neither logs nor lists of processes ever show more than its scheme and host.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,7 +15,9 @@
 #include <unistd.h>
 
 #include "common/checked.h"
+#include "common/text.h"
 #include "crypto/secret.h"
+#include "kms/client.h"
 #include "nbd-plugin/tell/child.h"
 #include "nbd-plugin/tell/teller.h"
 #include "nbd-plugin/tell/tries.h"
@@ -27,9 +29,10 @@ extern char **environ;
 #define CHILD_LIMIT_MS 15000 /* the child itself gives up after 10 s */
 
 struct notify {
-  char *agent;
-  struct secret url;      /* with a NUL */
-  char to[HOST_MAX + 10]; /* "https://host:port" */
+  char *agent;               /* the program, or NULL for … */
+  struct kms_client *client; /* … one that listens */
+  struct secret url;         /* with a NUL */
+  char to[HOST_MAX + 10];    /* "https://host:port" */
 };
 
 /* ---- the URL ---- */
@@ -184,6 +187,41 @@ post_once (struct lane *lane, const struct record *record, char ret_why[TRIES_WH
   return r;
 }
 
+/* ---- the agent that listens ---- */
+
+/* URL, newline and body; the body alone is no secret. */
+static int
+make_message (const struct notify *notify, const char *body, struct secret *ret, struct error *err)
+{
+  size_t url_size = notify->url.size - 1, body_size = strlen (body);
+
+  if (secret_init (ret, url_size + 1 + body_size, err) < 0)
+    return -1;
+  memcpy (ret->bytes, notify->url.bytes, url_size);
+  ret->bytes[url_size] = '\n';
+  memcpy (ret->bytes + url_size + 1, body, body_size);
+  return 0;
+}
+
+static int
+ask_once (struct lane *lane, const struct record *record, char ret_why[TRIES_WHY_MAX])
+{
+  const struct notify *notify = lane->self;
+  CLEANUP_FREE char *body = record_print (record, &lane->teller->about);
+  CLEANUP_SECRET struct secret message = {0};
+  struct kms_outcome outcome;
+  struct error err;
+
+  if (!body || make_message (notify, body, &message, &err) < 0) {
+    snprintf (ret_why, TRIES_WHY_MAX, "no memory is free");
+    return -1;
+  }
+  if (kms_client_notify (notify->client, &message, CHILD_LIMIT_MS, &outcome) == 0)
+    return 0;
+  text_print (ret_why, TRIES_WHY_MAX, "%s", outcome.text);
+  return -1;
+}
+
 /* ---- its lane ---- */
 
 static void
@@ -191,7 +229,7 @@ notify_deliver (struct lane *lane, const struct record *record)
 {
   const struct notify *notify = lane->self;
 
-  tries_deliver (lane, record, "notify", notify->to, post_once);
+  tries_deliver (lane, record, "notify", notify->to, notify->client ? ask_once : post_once);
 }
 
 static void
@@ -202,8 +240,20 @@ notify_close (void *self)
   if (!notify)
     return;
   secret_clear (&notify->url);
+  kms_client_free (notify->client);
   free (notify->agent);
   free (notify);
+}
+
+static int
+find_agent (struct notify *notify, const struct tell_params *params, struct error *err)
+{
+  if (params->agent_socket)
+    return kms_client_new_at (params->agent_socket, &notify->client, err);
+  if (!params->agent)
+    return error_set (err, ERROR_SYSTEM, "parameter notify-url: there is no agent's program");
+  notify->agent = strdup (params->agent);
+  return notify->agent ? 0 : error_set (err, ERROR_SYSTEM, "out of memory");
 }
 
 static int
@@ -211,11 +261,8 @@ fill (struct notify *notify, const struct tell_params *params, struct error *err
 {
   const char *url = params->notify_url;
 
-  if (!params->agent)
-    return error_set (err, ERROR_SYSTEM, "parameter notify-url: there is no agent's program");
-  notify->agent = strdup (params->agent);
-  if (!notify->agent)
-    return error_set (err, ERROR_SYSTEM, "out of memory");
+  if (find_agent (notify, params, err) < 0)
+    return -1;
   if ((url[0] == '+' ? read_url (url + 1, &notify->url, err)
                      : take_text (url, strlen (url), &notify->url, err))
       < 0)
