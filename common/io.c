@@ -128,16 +128,12 @@ read_up_to (int fd, char *buf, size_t max, size_t *ret_size)
 }
 
 int
-read_file (const char *path, size_t max, char **ret_text, size_t *ret_size)
+read_file_fd (int fd, size_t max, char **ret_text, size_t *ret_size)
 {
-  CLEANUP_CLOSE int fd = open (path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-  CLEANUP_FREE char *text = NULL;
+  CLEANUP_FREE char *text = malloc (max + 2);
   size_t size = 0;
   int r;
 
-  if (fd < 0)
-    return -errno;
-  text = malloc (max + 2);
   if (!text)
     return -ENOMEM;
   r = read_up_to (fd, text, max, &size);
@@ -149,6 +145,14 @@ read_file (const char *path, size_t max, char **ret_text, size_t *ret_size)
   if (ret_size)
     *ret_size = size;
   return 0;
+}
+
+int
+read_file (const char *path, size_t max, char **ret_text, size_t *ret_size)
+{
+  CLEANUP_CLOSE int fd = open (path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+  return fd < 0 ? -errno : read_file_fd (fd, max, ret_text, ret_size);
 }
 
 int

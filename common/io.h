@@ -28,8 +28,10 @@ int reopen_fd (int fd, int flags) MUST_CHECK;
 
 /* The whole of a small file as a new, NUL-terminated string.  Returns 0 or a negative errno: -EFBIG
  * when it has more than `max` bytes.  Not for secrets.
+ * read_file_fd goes on from where `fd` stands.
  */
 int read_file (const char *path, size_t max, char **ret_text, size_t *ret_size) MUST_CHECK;
+int read_file_fd (int fd, size_t max, char **ret_text, size_t *ret_size) MUST_CHECK;
 
 /* A pair of connected SOCK_SEQPACKET sockets, close-on-exec.  Returns 0 or a negative errno. */
 int packet_pair (int ret_fds[2]) MUST_CHECK;

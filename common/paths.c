@@ -88,9 +88,17 @@ path_rundir (bool create)
 }
 
 char *
-path_socket (const char *uuid, const char *which, bool create)
+path_socket (const char *name, const char *which, bool create)
 {
   CLEANUP_FREE char *folder = path_rundir (create);
 
-  return folder ? format ("%s/%s.%s", folder, uuid, which) : NULL;
+  return folder ? format ("%s/%s.%s", folder, name, which) : NULL;
+}
+
+char *
+path_config (const char *name)
+{
+  const char *env = getenv ("KEYFENCE_CONFDIR");
+
+  return format ("%s/%s.conf", env && env[0] == '/' ? env : "/etc/keyfence", name);
 }

@@ -21,7 +21,14 @@ char *path_plugin (const char *self) MUST_CHECK;
  */
 char *path_rundir (bool create) MUST_CHECK;
 
-/* RUNDIR/UUID.sock or RUNDIR/UUID.nbd (which: "sock" or "nbd"); NULL as above. */
-char *path_socket (const char *uuid, const char *which, bool create) MUST_CHECK;
+/* RUNDIR/NAME.sock or RUNDIR/NAME.nbd (which: "sock" or "nbd") of a volume called so by its uuid or
+ * its configuration; NULL as above.
+ */
+char *path_socket (const char *name, const char *which, bool create) MUST_CHECK;
+
+/* A volume's configuration file: NAME.conf in $KEYFENCE_CONFDIR, else in /etc/keyfence.  A new
+ * string; NULL when out of memory.
+ */
+char *path_config (const char *name) MUST_CHECK;
 
 #endif

@@ -95,7 +95,7 @@ const struct command command_adopt = {
                "one segment and no "
                "integrity, as cryptsetup luksFormat makes it by default. Its passphrases stay: "
                "remove them with cryptsetup luksKillSlot when only KEY shall open it.",
-    .operands = {{"PATH", VALUE_FILE}},
+    .operands = {{"PATH", VALUE_VOLUME_FILE}},
     .options = options,
     .run = run,
 };

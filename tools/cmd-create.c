@@ -280,7 +280,7 @@ const struct command command_create = {
         "A new volume key is made, wrapped by each KEY and stored in a LUKS2 header of 1 MiB at "
         "the start; the header is read back and verified. When anything fails, nothing "
         "half-made is left.",
-    .operands = {{"PATH", VALUE_FILE}},
+    .operands = {{"PATH", VALUE_VOLUME_FILE}},
     .options = options,
     .run = run,
 };

@@ -85,7 +85,7 @@ const struct command command_destroy = {
     .details = "Overwrites the header, then removes the file. Asks for confirmation on a terminal; "
                "without one it needs --yes. PATH must not be "
                "served. No key is needed.",
-    .operands = {{"PATH", VALUE_FILE}},
+    .operands = {{"PATH", VALUE_VOLUME_FILE}},
     .options = options,
     .run = run,
 };

@@ -51,7 +51,7 @@ const struct command command_header_backup = {
     .details = "The header holds the wraps and the passphrase keyslots: without it a volume is "
                "lost. PATH may be served meanwhile; no key is "
                "needed.",
-    .operands = {{"PATH", VALUE_FILE}, {"FILE", VALUE_FILE}},
+    .operands = {{"PATH", VALUE_VOLUME_FILE}, {"FILE", VALUE_FILE}},
     .options = options,
     .run = run,
 };

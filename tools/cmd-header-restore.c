@@ -35,7 +35,7 @@ const struct command command_header_restore = {
     .details = "FILE was made by header-backup. It must be a keyfence volume's header and, where "
                "PATH still has a header that "
                "can be read, of the same volume. PATH must not be served meanwhile.",
-    .operands = {{"PATH", VALUE_FILE}, {"FILE", VALUE_FILE}},
+    .operands = {{"PATH", VALUE_VOLUME_FILE}, {"FILE", VALUE_FILE}},
     .options = options,
     .run = run,
 };

@@ -93,7 +93,7 @@ const struct command command_inspect = {
     .name = "inspect",
     .summary = "print what a volume's header says",
     .details = "PATH may be a header backup too. No key is needed.",
-    .operands = {{"PATH", VALUE_FILE}},
+    .operands = {{"PATH", VALUE_VOLUME_FILE}},
     .options = options,
     .run = run,
 };

@@ -7,25 +7,32 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/activation.h"
 #include "common/checked.h"
 #include "common/lock.h"
 #include "common/parse.h"
 #include "common/paths.h"
 #include "common/unix-socket.h"
 #include "tools/arguments.h"
+#include "tools/volume-config.h"
 #include "tools/nbdkit.h"
 #include "tools/parameters.h"
 #include "tools/print.h"
 #include "tools/status.h"
 #include "tools/volume.h"
 
-enum { SOCKET, PORT, FOREGROUND, READ_ONLY, PIDFILE, DRY_RUN, JSON };
+enum { CONFIG, SOCKET, PORT, FOREGROUND, READ_ONLY, PIDFILE, DRY_RUN, JSON };
 
 static const struct option_spec options[] = {
-    [SOCKET] = {"socket", "SOCKET",
-                "listen on this Unix socket; the default is UUID.nbd in the folder of the control "
-                "sockets",
-                VALUE_FILE},
+    [CONFIG] =
+        {"config", "NAME|FILE",
+         "serve what /etc/keyfence/NAME.conf, or that file, says; all operands are parameters",
+         VALUE_CONFIG},
+    [SOCKET] =
+        {"socket", "SOCKET",
+         "listen on this Unix socket; the default is UUID.nbd (of a configuration: NAME.nbd) "
+         "in the folder of the control sockets",
+         VALUE_FILE},
     [PORT] = {"port", "N",
               "listen on this TCP port of the loopback address instead; NBD has neither encryption "
               "nor passwords unless nbdkit is told so"},
@@ -35,6 +42,20 @@ static const struct option_spec options[] = {
     [DRY_RUN] = {"dry-run", NULL, "print nbdkit's command line and do nothing"},
     [JSON] = {"json", NULL, "print the server's status and its NBD URI as one JSON object"},
     {NULL},
+};
+
+/* What is to be served, and how: the command line over the configuration, where there is one.
+ * Strings belong to either, but for the socket.
+ */
+struct request {
+  struct config config;
+  bool configured;
+  const char *path;
+  char *socket; /* the path to listen at; NULL: port, or activation */
+  const char *port;
+  const char **parameters;
+  size_t parameter_count;
+  char **options;
 };
 
 /* In the background these would serve nobody by the time that we are back. */
@@ -56,19 +77,74 @@ check_rest (char *const *rest, bool foreground, struct error *err)
 }
 
 static int
-check_usage (const struct arguments *args, struct error *err)
+check_usage (const struct arguments *args, const struct request *request, struct error *err)
 {
-  const char *port = args->options[PORT];
   uint64_t number;
 
-  if (args->options[SOCKET] && port)
+  if (args->options[SOCKET] && args->options[PORT])
     return error_set (err, ERROR_USAGE, "--socket and --port exclude each other");
-  if (port && parse_uint (port, 1, 65535, &number, err) < 0)
+  if (args->options[PORT] && parse_uint (args->options[PORT], 1, 65535, &number, err) < 0)
     return error_prefix (err, "--port");
-  for (size_t i = 1; i < args->operand_count; i++)
-    if (parameter_check (args->operands[i], err) < 0)
+  for (size_t i = 0; i < request->parameter_count; i++)
+    if (parameter_check (request->parameters[i], err) < 0)
       return -1;
-  return check_rest (args->rest, args->options[FOREGROUND], err);
+  return check_rest (request->options, args->options[FOREGROUND], err);
+}
+
+/* ---- the request ---- */
+
+static void
+cleanup_request (struct request *request)
+{
+  config_clear (&request->config);
+  free (request->socket);
+  free (request->parameters);
+  free (request->options);
+}
+
+/* The command line's come last, and the last one wins. */
+static int
+join_words (struct request *request, const char *const *operands, size_t operand_count,
+            char *const *rest, struct error *err)
+{
+  const struct config_words *parameters = &request->config.parameters,
+                            *more = &request->config.nbdkit_options;
+  size_t rest_count = 0;
+
+  while (rest[rest_count])
+    rest_count++;
+  request->parameter_count = parameters->count + operand_count;
+  request->parameters = calloc (request->parameter_count + 1, sizeof *request->parameters);
+  request->options = calloc (more->count + rest_count + 1, sizeof *request->options);
+  if (!request->parameters || !request->options)
+    return error_set (err, ERROR_SYSTEM, "out of memory");
+  for (size_t i = 0; i < parameters->count; i++)
+    request->parameters[i] = parameters->list[i];
+  for (size_t i = 0; i < operand_count; i++)
+    request->parameters[parameters->count + i] = operands[i];
+  for (size_t i = 0; i < more->count; i++)
+    request->options[i] = more->list[i];
+  for (size_t i = 0; i < rest_count; i++)
+    request->options[more->count + i] = rest[i];
+  return 0;
+}
+
+/* Which volume: that of --config, or the first operand, a path or a configuration's name. */
+static int
+fill_request (const struct arguments *args, struct request *request, struct error *err)
+{
+  const char *config = args->options[CONFIG];
+  size_t first = config ? 0 : 1;
+
+  if (!config && args->operand_count == 0)
+    return error_set (err, ERROR_USAGE, "VOLUME is missing; see keyfence serve --help");
+  if (!config && config_is_meant (args->operands[0]))
+    config = args->operands[0];
+  if (config && config_load (config, &request->config, err) < 0)
+    return -1;
+  request->configured = config;
+  request->path = config ? request->config.path : args->operands[0];
+  return join_words (request, args->operands + first, args->operand_count - first, args->rest, err);
 }
 
 /* Who serves the volume now is named here, before anything else is in the way. */
@@ -117,22 +193,58 @@ absolute_path (const char *path, char **ret_path, struct error *err)
   return n < 0 ? error_set (err, ERROR_SYSTEM, "out of memory") : 0;
 }
 
+/* The sockets that a service manager has opened are taken as they are; it knows where they are, and
+ * who reads the configuration should be told the same.
+ */
 static int
-choose_socket (const struct arguments *args, char **ret_socket, struct error *err)
+take_given_sockets (const struct arguments *args, const struct request *request, struct error *err)
 {
+  CLEANUP_FREE char *path = activation_path ();
 
-  if (args->options[SOCKET]) {
-    if (absolute_path (args->options[SOCKET], ret_socket, err) < 0)
-      return -1;
-  }
-  else if (default_socket (args->operands[0], !args->options[DRY_RUN], ret_socket, err) < 0)
+  if (args->options[SOCKET] || args->options[PORT])
+    return error_set (err, ERROR_USAGE,
+                      "--%s: the service manager has opened a socket for this server already",
+                      args->options[SOCKET] ? "socket" : "port");
+  if (!args->options[FOREGROUND])
+    return error_set (err, ERROR_USAGE,
+                      "a service that is activated by its socket needs "
+                      "--foreground");
+  if (request->config.socket && path && strcmp (path, request->config.socket) != 0)
+    print_warning ("%s has socket = %s, but the service manager listens at %s: make them equal",
+                   request->config.file, request->config.socket, path);
+  return 0;
+}
+
+static int
+choose_default (const struct arguments *args, struct request *request, struct error *err)
+{
+  bool create = !args->options[DRY_RUN];
+
+  request->port = request->config.port;
+  if (request->port)
+    return 0;
+  return request->configured ? config_socket (&request->config, create, &request->socket, err)
+                             : default_socket (request->path, create, &request->socket, err);
+}
+
+static int
+choose_address (const struct arguments *args, struct request *request, struct error *err)
+{
+  if (activation_count () > 0)
+    return take_given_sockets (args, request, err);
+  request->port = args->options[PORT];
+  if (request->port)
+    return 0;
+  if ((args->options[SOCKET] ? absolute_path (args->options[SOCKET], &request->socket, err)
+                             : choose_default (args, request, err))
+      < 0)
     return -1;
-  if (strlen (*ret_socket) <= UNIX_SOCKET_PATH_MAX)
+  if (!request->socket || strlen (request->socket) <= UNIX_SOCKET_PATH_MAX)
     return 0;
   return error_set (err, ERROR_USAGE,
-                    "%s: the path of a socket has at most %zu bytes; give a "
-                    "shorter one with --socket",
-                    *ret_socket, UNIX_SOCKET_PATH_MAX);
+                    "%s: the path of a socket has at most %zu bytes; give a shorter one with "
+                    "--socket",
+                    request->socket, UNIX_SOCKET_PATH_MAX);
 }
 
 /* A server that was killed leaves its socket behind, and nbdkit does so even when it ends well; the
@@ -248,21 +360,20 @@ dry_run (const struct nbdkit_plan *plan, struct error *err)
 static int
 run (const struct arguments *args, struct error *err)
 {
-  CLEANUP_FREE char *socket_path = NULL;
-  struct nbdkit_plan plan = {.path = args->operands[0],
-                             .port = args->options[PORT],
-                             .pidfile = args->options[PIDFILE],
+  CLEANUP (cleanup_request) struct request request = {0};
+  struct nbdkit_plan plan = {.pidfile = args->options[PIDFILE],
                              .foreground = args->options[FOREGROUND],
-                             .read_only = args->options[READ_ONLY],
-                             .parameters = args->operands + 1,
-                             .parameter_count = args->operand_count - 1,
-                             .options = args->rest};
+                             .read_only = args->options[READ_ONLY]};
 
-  if (check_usage (args, err) < 0)
+  if (fill_request (args, &request, err) < 0 || check_usage (args, &request, err) < 0
+      || choose_address (args, &request, err) < 0)
     return -1;
-  if (!plan.port && choose_socket (args, &socket_path, err) < 0)
-    return -1;
-  plan.socket = socket_path;
+  plan.path = request.path;
+  plan.socket = request.socket;
+  plan.port = request.port;
+  plan.parameters = request.parameters;
+  plan.parameter_count = request.parameter_count;
+  plan.options = request.options;
   if (args->options[DRY_RUN])
     return dry_run (&plan, err);
   if (check_free (plan.path, err) < 0)
@@ -275,11 +386,14 @@ run (const struct arguments *args, struct error *err)
 const struct command command_serve = {
     .name = "serve",
     .summary = "serve a volume as a disk over NBD, by nbdkit",
-    .details = "Starts nbdkit in the background, waits until it is ready and prints the NBD URI. "
+    .details = "VOLUME is a path, or the NAME of a configuration file /etc/keyfence/NAME.conf.\n"
+               "Starts nbdkit in the background, waits until it is ready and prints the NBD URI. "
                "Exit code: 0 it is active; 3 it is served but fenced, since there is no access to "
                "its key, and comes back by itself; 1 it is not served.",
-    .operands = {{"PATH", VALUE_FILE}, {"PARAMETER=VALUE", VALUE_PARAMETER, .many = true}},
+    .operands = {{"VOLUME", VALUE_VOLUME_FILE, .optional = true},
+                 {"PARAMETER=VALUE", VALUE_PARAMETER, .many = true}},
     .options = options,
-    .rest = "NBDKIT-OPTIONS",
+    .rest = "NBDKIT-ARGS",
+    .reads_config = true,
     .run = run,
 };

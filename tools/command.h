@@ -22,7 +22,9 @@ enum exit_code {
 enum value_kind {
   VALUE_TEXT,
   VALUE_FILE,
-  VALUE_VOLUME, /* a file, or the uuid of a volume that is served */
+  VALUE_VOLUME,      /* a file, the uuid of a volume that is served, or a configuration */
+  VALUE_VOLUME_FILE, /* a file or block device, or a configuration, which is turned into its path */
+  VALUE_CONFIG,      /* a configuration, or its file */
   VALUE_KEY,
   VALUE_KEY_OR_VOLUME,
   VALUE_CHOICE,    /* one of .choices, separated by spaces */
@@ -59,6 +61,7 @@ struct command {
   struct operand_spec operands[OPERANDS_MAX]; /* ends with a name NULL */
   const struct option_spec *options;          /* ends with a name NULL */
   const char *rest;                           /* the name of what may follow "--", or NULL */
+  bool reads_config; /* it gets the name of a configuration as it is, and not its volume's path */
 
   /* Returns an exit code, or -1 with *err filled in (main prints it). */
   int (*run) (const struct arguments *args, struct error *err);

@@ -15,6 +15,7 @@
 #include "common/parse.h"
 #include "common/paths.h"
 #include "common/unix-socket.h"
+#include "tools/volume-config.h"
 #include "tools/volume.h"
 
 #define REPLY_MAX 262144
@@ -270,12 +271,30 @@ find_by_label (const char *label, char **ret_socket_path, struct error *err)
   return 0;
 }
 
+/* At the socket that it names, if it does, else at that of its volume. */
+static int
+find_by_config (const char *name, char **ret_socket_path, struct error *err)
+{
+  CLEANUP_CONFIG struct config config = {0};
+  const char *control;
+
+  if (config_load (name, &config, err) < 0)
+    return -1;
+  control = config_parameter (&config, "control");
+  if (!control || strcmp (control, "none") == 0)
+    return find_by_file (config.path, ret_socket_path, err);
+  *ret_socket_path = strdup (control);
+  return *ret_socket_path ? 0 : error_set (err, ERROR_SYSTEM, "out of memory");
+}
+
 int
 control_find (const char *name, char **ret_socket_path, struct error *err)
 {
   struct stat st;
   bool exists = stat (name, &st) == 0;
 
+  if (config_is_meant (name))
+    return find_by_config (name, ret_socket_path, err);
   if (exists && S_ISSOCK (st.st_mode)) {
     *ret_socket_path = strdup (name);
     return *ret_socket_path ? 0 : error_set (err, ERROR_SYSTEM, "out of memory");

@@ -21,9 +21,9 @@ int control_ask_within (const char *socket_path, const char *command, uint64_t t
                         struct json **ret_reply, struct error *err) MUST_CHECK;
 
 /* The control socket of the volume that the user calls `name`: a socket, a file or block device, a
- * uuid, or the label of a volume that is served.  What has a slash is a path.  A new string;
- * ERROR_NOT_FOUND when nothing of that name is served, ERROR_BUSY when it is but without a socket
- * that we can find.
+ * uuid, a configuration (volume-config.h), or the label of a volume that is served.  What has a
+ * slash is a path.  A new string; ERROR_NOT_FOUND when nothing of that name is served, ERROR_BUSY
+ * when it is but without a socket that we can find.
  */
 int control_find (const char *name, char **ret_socket_path, struct error *err) MUST_CHECK;
 

@@ -1,12 +1,14 @@
 /* keyfence.c owns the program's entry: the table of subcommands, and how errors become exit codes.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/checked.h"
 #include "config.h"
 #include "crypto/secret.h"
 #include "tools/arguments.h"
+#include "tools/volume-config.h"
 #include "tools/print.h"
 #include "tools/usage.h"
 
@@ -40,6 +42,38 @@ static int exit_code_of (enum error_class class)
   return EXIT_FAILED;
 }
 
+/* The names of configurations become the paths of their volumes, which `paths` then owns. */
+static int
+name_volumes (const struct command *command, struct arguments *args, char *paths[OPERANDS_MAX],
+              struct error *err)
+{
+  for (size_t i = 0; i < OPERANDS_MAX && i < args->operand_count; i++) {
+    CLEANUP_CONFIG struct config config = {0};
+
+    if (command->reads_config || command->operands[i].kind != VALUE_VOLUME_FILE
+        || !config_is_meant (args->operands[i]))
+      continue;
+    if (config_load (args->operands[i], &config, err) < 0)
+      return -1;
+    args->operands[i] = paths[i] = config.path;
+    config.path = NULL;
+  }
+  return 0;
+}
+
+static int
+run_named (const struct command *command, struct arguments *args, struct error *err)
+{
+  char *paths[OPERANDS_MAX] = {NULL};
+  int r = name_volumes (command, args, paths, err);
+
+  if (r == 0)
+    r = command->run (args, err);
+  for (size_t i = 0; i < OPERANDS_MAX; i++)
+    free (paths[i]);
+  return r;
+}
+
 static int
 run_command (const struct command *command, char **argv)
 {
@@ -55,7 +89,7 @@ run_command (const struct command *command, char **argv)
     r = EXIT_DONE;
   }
   else
-    r = command->run (&args, &err);
+    r = run_named (command, &args, &err);
   if (r < 0) {
     print_error (&err);
     r = exit_code_of (err.class);

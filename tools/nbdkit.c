@@ -71,7 +71,7 @@ build (const struct nbdkit_plan *plan, int ready_fd, struct words *words, struct
     words_add (words, "--foreground");
   if (plan->socket)
     words_add (words, "--unix=%s", plan->socket);
-  else {
+  else if (plan->port) {
     words_add (words, "--ipaddr=%s", LOOPBACK);
     words_add (words, "--port=%s", plan->port);
   }

@@ -11,9 +11,9 @@
 
 /* Strings belong to others and must stay. */
 struct nbdkit_plan {
-  const char *path;   /* the volume */
-  const char *socket; /* a path; or NULL for: */
-  const char *port;
+  const char *path;    /* the volume */
+  const char *socket;  /* a path; or */
+  const char *port;    /* this; or neither: on the sockets that a service manager has opened */
   const char *pidfile; /* NULL: none */
   bool foreground, read_only;
   const char *const *parameters; /* NAME=VALUE */

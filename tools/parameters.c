@@ -54,6 +54,18 @@ parameter_default (size_t i)
   return parameter (i)->initial;
 }
 
+bool
+parameter_exists (const char *name)
+{
+  return !is_own (name) && params_find (name);
+}
+
+bool
+parameter_is_path (const char *name)
+{
+  return parameter_exists (name) && param_is_path (params_find (name));
+}
+
 static int
 refuse (const char *text, size_t name_length, struct error *err)
 {

@@ -151,10 +151,16 @@ static const char *
 kind_name (enum value_kind kind)
 {
   static const char *const names[] = {
-      [VALUE_TEXT] = "text",           [VALUE_FILE] = "file",
-      [VALUE_VOLUME] = "volume",       [VALUE_KEY] = "key",
-      [VALUE_CHOICE] = "choice",       [VALUE_COMMAND] = "command",
-      [VALUE_PARAMETER] = "parameter", [VALUE_KEY_OR_VOLUME] = "key-or-volume",
+      [VALUE_TEXT] = "text",
+      [VALUE_FILE] = "file",
+      [VALUE_VOLUME] = "volume",
+      [VALUE_KEY] = "key",
+      [VALUE_CHOICE] = "choice",
+      [VALUE_COMMAND] = "command",
+      [VALUE_PARAMETER] = "parameter",
+      [VALUE_KEY_OR_VOLUME] = "key-or-volume",
+      [VALUE_VOLUME_FILE] = "volume-file",
+      [VALUE_CONFIG] = "config",
   };
 
   return (size_t)kind < ARRAY_SIZE (names) ? names[kind] : "text";
