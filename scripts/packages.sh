@@ -12,7 +12,7 @@ packages_build=(gcc libc6-dev meson ninja-build pkg-config perl
 
 # To test: NBD clients, file systems, fault finding, lints.
 packages_test=(bash-completion clang clang-format libclang-rt-14-dev llvm fio gdb iproute2 jq
-  netcat-openbsd openssl perl procps python3 psmisc qemu-utils shellcheck xxd valgrind xfsprogs libc6-dbg)
+  netcat-openbsd openssl perl procps python3 psmisc qemu-utils shellcheck systemd xxd valgrind xfsprogs libc6-dbg)
 
 # A browser for the exporter's page; and Prometheus, for its promtool, where its package doesn't also start a
 # server (without it, that part of the tests is skipped).
