@@ -1,9 +1,10 @@
 /* Operations on keys, one a line, for the tests of key services:
  *
- *   kms-call AGENT TIMEOUT_MS
+ *   kms-call AGENT|@SOCKET TIMEOUT_MS
  *
- * reads commands from standard input and answers each with one line, "CLASS REASON MS REQUEST_ID
- * TEXT" (an empty word is a "-").  One agent serves them all, so that what it keeps is kept.
+ * (SOCKET: where an agent listens) reads commands from standard input and answers each with one
+ * line, "CLASS REASON MS REQUEST_ID TEXT" (an empty word is a "-").  One agent serves them all, so
+ * that what it keeps is kept.
  *
  *   generate KEY FILE    a new volume key; its wrap goes into FILE
  *   wrap KEY FILE        the same for a volume key that is there (64 bytes, all 07)
@@ -200,15 +201,23 @@ run (const struct session *s, const char *line)
   fflush (stdout);
 }
 
+static int
+reach (const char *agent, struct kms_client **ret_client)
+{
+  struct error err;
+
+  return agent[0] == '@' ? kms_client_new_at (agent + 1, ret_client, &err)
+                         : kms_client_new (agent, ret_client, &err);
+}
+
 int
 main (int argc, char *argv[])
 {
   CLEANUP_KMS_CLIENT struct kms_client *client = NULL;
   struct session s;
-  struct error err;
   char line[LINE_BYTES];
 
-  if (argc != 3 || kms_client_new (argv[1], &client, &err) < 0) {
+  if (argc != 3 || reach (argv[1], &client) < 0) {
     fprintf (stderr, "usage: kms-call AGENT TIMEOUT_MS\n");
     return 2;
   }

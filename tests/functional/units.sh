@@ -43,7 +43,7 @@ directives ()
 export KEYFENCE_CONFDIR=$dir/conf KEYFENCE_RUNDIR=/run/keyfence
 printf 'path = /srv/keyfence/wages.kf\n' >"$dir/conf/wages.conf"
 read -ra words <<<"$(directives keyfence@wages.service ExecStart | sed 's/%i/wages/g')"
-"${words[@]}" --dry-run >"$dir/output" || fail "ExecStart of keyfence@.service: $(cat "$dir/output")"
+"${words[@]}" --dry-run >"$dir/output" 2>&1 || fail "ExecStart of keyfence@.service: $(cat "$dir/output")"
 for file in keyfence@.service keyfence-exporter.service; do
   for name in ExecStart ExecReload; do
     while read -r program command _; do
