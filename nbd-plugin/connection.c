@@ -105,7 +105,7 @@ connection_new (struct volume *volume, bool read_only, struct error *err)
 {
   struct connection *connection;
   void *memory = NULL;
-  int r;
+  int r = 0;
 
   if (posix_memalign (&memory, _Alignof(struct connection), sizeof *connection) != 0) {
     error_set (err, ERROR_SYSTEM, "out of memory");
@@ -115,7 +115,10 @@ connection_new (struct volume *volume, bool read_only, struct error *err)
   connection->id = atomic_fetch_add (&last_connection_id, 1) + 1;
   connection->volume = volume;
   connection->read_only = read_only || volume->backing.read_only;
-  r = volume_size (volume, &connection->size_bytes);
+  if (gate_is_open (&volume->gate))
+    r = volume_measure (volume, &connection->size_bytes);
+  else
+    connection->size_bytes = volume_size (volume);
   if (r < 0) {
     free (connection);
     error_set_errno (err, -r, "measuring %s", volume->params.path);

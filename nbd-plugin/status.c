@@ -116,7 +116,6 @@ status_new (struct volume *volume, struct keymon *keymon)
 {
   struct json *json = json_object_new ();
   struct key_snapshot key;
-  uint64_t size_bytes = 0;
 
   if (!json)
     return NULL;
@@ -124,10 +123,7 @@ status_new (struct volume *volume, struct keymon *keymon)
   json_set_string (json, "volume", volume->info.uuid);
   json_set_string (json, "label", volume->info.label);
   json_set_string (json, "path", volume->params.path);
-  if (volume_size (volume, &size_bytes) == 0)
-    json_set_number (json, "size_bytes", (double)size_bytes);
-  else
-    json_set_null (json, "size_bytes");
+  json_set_number (json, "size_bytes", (double)volume_size (volume));
   set_access (json, &key);
   set_key (json, &key);
   set_io (json, volume);

@@ -27,7 +27,7 @@ choose_unit (struct volume *volume, struct error *err)
   if (volume->backing.cache_note[0])
     log_notice ("%s goes through the page cache: %s", volume->params.path,
                 volume->backing.cache_note);
-  r = volume_size (volume, &size_bytes);
+  r = volume_measure (volume, &size_bytes);
   if (r < 0)
     return error_set_errno (err, -r, "measuring %s", volume->params.path);
   if (size_bytes == 0)
@@ -147,7 +147,7 @@ volume_memory_locked (const struct volume *volume)
 }
 
 int
-volume_size (const struct volume *volume, uint64_t *ret_bytes)
+volume_measure (struct volume *volume, uint64_t *ret_bytes)
 {
   uint64_t size_bytes = 0;
   int r = backing_size (&volume->backing, &size_bytes);
@@ -157,7 +157,14 @@ volume_size (const struct volume *volume, uint64_t *ret_bytes)
   if (size_bytes < volume->info.data_offset_bytes)
     size_bytes = volume->info.data_offset_bytes;
   *ret_bytes = round_down (size_bytes - volume->info.data_offset_bytes, volume->unit_bytes);
+  atomic_store_explicit (&volume->size_bytes, *ret_bytes, memory_order_relaxed);
   return 0;
+}
+
+uint64_t
+volume_size (const struct volume *volume)
+{
+  return atomic_load_explicit (&volume->size_bytes, memory_order_relaxed);
 }
 
 static void

@@ -81,6 +81,8 @@ struct volume {
 
   bool all_memory_locked; /* set once, by volume_lock_memory */
 
+  _Atomic uint64_t size_bytes; /* of the disk when it was last measured; relaxed, it stands alone */
+
   struct gate gate;
 };
 
@@ -104,10 +106,16 @@ void volume_lock_memory (struct volume *volume);
 /* Whether everything that holds key material is locked into RAM. */
 bool volume_memory_locked (const struct volume *volume);
 
-/* The size of the disk now, in bytes: whole units behind the header.  0 or a negative errno. */
-int volume_size (const struct volume *volume, uint64_t *ret_bytes) MUST_CHECK;
+/* Measures the disk: whole units behind the header, in bytes.  Hangs when the backing does.  0 or a
+ * negative errno. */
+int volume_measure (struct volume *volume, uint64_t *ret_bytes) MUST_CHECK;
 
-/* NULL when out of memory or when the size can't be had (*err says which). */
+/* The disk's size when it was last measured: never waits for the backing. */
+uint64_t volume_size (const struct volume *volume);
+
+/* NULL when out of memory or when the size can't be had (*err says which).  While the gate is
+ * closed the disk is not measured, so that clients of a fenced volume are refused also where the
+ * backing hangs. */
 struct connection *connection_new (struct volume *volume, bool read_only, struct error *err);
 void connection_free (struct connection *connection);
 
