@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -28,11 +31,18 @@
 #define PART 8192
 
 static unsigned notices_logged;
+static char *last_error; /* SAID_MAX bytes, for tests that look at it */
+#define SAID_MAX 256
 
 void
 log_error (const char *fmt, ...)
 {
-  (void)fmt;
+  va_list args;
+
+  va_start (args, fmt);
+  if (last_error)
+    vsnprintf (last_error, SAID_MAX, fmt, args);
+  va_end (args);
 }
 
 void
@@ -54,6 +64,8 @@ static struct {
   unsigned submit_errors; /* … this many calls */
   unsigned submit_after;  /* after this many good ones */
   unsigned take_at_most;  /* of what is submitted by one call; 0: all */
+  unsigned wait_late;     /* waits that are interrupted, and then … */
+  int wait_error;         /* … what they say; 0: the truth */
   int init_error;
   unsigned init_refuses; /* flags that setup does not know */
   int register_error;
@@ -69,6 +81,10 @@ int __real_io_uring_register_buffers (struct io_uring *ring, const struct iovec 
 int __wrap_io_uring_register_buffers (struct io_uring *ring, const struct iovec *iov, unsigned n);
 int __real_io_uring_submit_and_wait (struct io_uring *ring, unsigned wait_nr);
 int __wrap_io_uring_submit_and_wait (struct io_uring *ring, unsigned wait_nr);
+int __real___io_uring_get_cqe (struct io_uring *ring, struct io_uring_cqe **ret, unsigned submit,
+                               unsigned wait_nr, sigset_t *mask);
+int __wrap___io_uring_get_cqe (struct io_uring *ring, struct io_uring_cqe **ret, unsigned submit,
+                               unsigned wait_nr, sigset_t *mask);
 
 int
 __wrap_io_uring_queue_init_params (unsigned entries, struct io_uring *ring,
@@ -159,6 +175,19 @@ __wrap_io_uring_submit_and_wait (struct io_uring *ring, unsigned wait_nr)
   r = submit_some (ring, kernel.take_at_most, wait_nr);
   rewrite_completions (ring, from);
   return r;
+}
+
+/* What io_uring_wait_cqe is made of. */
+int
+__wrap___io_uring_get_cqe (struct io_uring *ring, struct io_uring_cqe **ret, unsigned submit,
+                           unsigned wait_nr, sigset_t *mask)
+{
+  if (kernel.wait_late > 0) {
+    kernel.wait_late--;
+    return -EINTR;
+  }
+  return kernel.wait_error ? kernel.wait_error
+                           : __real___io_uring_get_cqe (ring, ret, submit, wait_nr, mask);
 }
 
 /* ---- a backing and a queue ---- */
@@ -331,6 +360,9 @@ a_failed_completion_fails_its_transfer_alone (void **state)
     kernel.res_count = 1;
     assert_int_equal (transfer_all (&rig, false, errors[i]), 1);
     assert_int_equal (transfer_all (&rig, false, 0), 0);
+    kernel.res_count = 1;
+    assert_int_equal (transfer_all (&rig, true, errors[i]), 1);
+    both_ways (&rig); /* what the failed write left behind is overwritten */
   }
   rig_clear (&rig);
 }
@@ -403,6 +435,105 @@ a_ring_that_refuses_is_given_up_and_nothing_is_lost (void **state)
     rig_clear (&rig);
   }
   assert_non_null (engine_note ());
+}
+
+/* A ring that is given up while the kernel has a read of a pipe, for as long as nothing is written
+ * there.  The other read is done plainly, which pipes don't have. */
+static void
+give_up_with_a_read_in_the_kernel (struct rig *rig, int pipe_fd)
+{
+  struct transfer *other;
+
+  rig->backing.fd = pipe_fd;
+  kernel.take_at_most = 1;
+  kernel.submit_error = -ENOMEM;
+  kernel.submit_errors = 1;
+  kernel.submit_after = 1;
+  kernel.wait_late = 3;
+  for (unsigned i = 0; i < 2; i++) {
+    rig->transfers[i].size_bytes = PART / 2; /* which pipes give and take in one */
+    rig->transfers[i].more = i == 0;
+    rig->engine->submit (rig->queue, &rig->transfers[i]);
+  }
+  other = rig->engine->wait (rig->queue);
+  assert_ptr_equal (other, &rig->transfers[1]);
+  assert_int_equal (other->result, -ESPIPE);
+}
+
+static void *
+write_late (void *opaque)
+{
+  static const uint8_t bytes[PART / 2] = {[0] = 0x41, [PART / 2 - 1] = 0x42};
+
+  usleep (50000);
+  assert_int_equal (write (*(int *)opaque, bytes, sizeof bytes), sizeof bytes);
+  return NULL;
+}
+
+static void
+a_ring_that_was_given_up_is_waited_for (void **state)
+{
+  struct rig rig;
+  struct transfer *t;
+  pthread_t writer;
+  int fds[2], file;
+
+  rig_init (&rig, &engine_uring);
+  (void)state;
+  file = rig.backing.fd;
+  assert_int_equal (pipe (fds), 0);
+  give_up_with_a_read_in_the_kernel (&rig, fds[0]);
+  assert_int_equal (pthread_create (&writer, NULL, write_late, &fds[1]), 0);
+  t = rig.engine->wait (rig.queue);
+  assert_ptr_equal (t, &rig.transfers[0]);
+  assert_int_equal (t->result, 0);
+  assert_int_equal (((uint8_t *)t->buf)[0], 0x41);
+  assert_int_equal (((uint8_t *)t->buf)[PART / 2 - 1], 0x42);
+  assert_int_equal (kernel.wait_late, 0);
+  assert_null (rig.engine->wait (rig.queue));
+  pthread_join (writer, NULL);
+  close (fds[0]);
+  close (fds[1]);
+  rig.backing.fd = file;
+  rig_clear (&rig);
+}
+
+/* In a process of its own. */
+static void
+wait_in_vain (void)
+{
+  struct rig rig;
+  int fds[2];
+
+  prctl (PR_SET_DUMPABLE, 0); /* no core file */
+  rig_init (&rig, &engine_uring);
+  if (pipe (fds) < 0)
+    _exit (1);
+  give_up_with_a_read_in_the_kernel (&rig, fds[0]);
+  kernel.wait_error = -EBADF;
+  rig.engine->wait (rig.queue);
+  _exit (2);
+}
+
+static void
+a_kernel_that_keeps_the_buffers_ends_the_server_which_says_so (void **state)
+{
+  int status = 0;
+  pid_t pid;
+
+  (void)state;
+  last_error = mmap (NULL, SAID_MAX, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  assert_ptr_not_equal (last_error, MAP_FAILED);
+  pid = fork ();
+  assert_true (pid >= 0);
+  if (pid == 0)
+    wait_in_vain ();
+  assert_int_equal (waitpid (pid, &status, 0), pid);
+  assert_true (WIFSIGNALED (status));
+  assert_int_equal (WTERMSIG (status), SIGABRT);
+  assert_non_null (strstr (last_error, "does not give transfers back (Bad file descriptor)"));
+  munmap (last_error, SAID_MAX);
+  last_error = NULL;
 }
 
 static void
@@ -530,6 +661,8 @@ main (void)
       cmocka_unit_test (late_completions_are_waited_for),
       cmocka_unit_test (a_submission_without_memory_is_repeated),
       cmocka_unit_test (a_ring_that_refuses_is_given_up_and_nothing_is_lost),
+      cmocka_unit_test (a_ring_that_was_given_up_is_waited_for),
+      cmocka_unit_test (a_kernel_that_keeps_the_buffers_ends_the_server_which_says_so),
       cmocka_unit_test (the_best_flags_that_the_kernel_knows_are_used),
       cmocka_unit_test (without_a_ring_plain_calls_do_it_and_the_reason_is_said_once),
       cmocka_unit_test (without_registered_buffers_it_works_all_the_same),
