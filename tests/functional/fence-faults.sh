@@ -6,8 +6,7 @@
 require jq nc
 make_volume "$dir/disk" 16M
 faults_below "$dir/disk"
-# The ring's own calls are not touched by the library between nbdkit and libc.
-start_server "$dir/disk" check-interval=100ms confirm-delay=0 check-timeout=2s engine=sync
+start_server "$dir/disk" check-interval=100ms confirm-delay=0 check-timeout=2s
 nbd_journal through "$uri" "$dir/journal" 1 4096 4 >"$dir/journal.log" 2>&1 &
 writer=$!
 wait_for 30 grep -q ready "$dir/journal.log" || fail "no load: $(cat "$dir/journal.log")"

@@ -17,6 +17,7 @@
 #   KEYFENCE_WRAPPER  a command before nbdkit, as "valgrind --error-exitcode=99"
 #   KEYFENCE_PATIENCE how many times longer than usual to wait (1)
 #   KEYFENCE_ENGINE   the engine of servers that are not told another one
+#   KEYFENCE_CACHE    the same for their cache mode
 #   KEYFENCE_KEEP     1: don't remove the private folder
 #   KEYFENCE_LOGS     a folder that keeps what was logged and said, for scripts/leaks
 #
@@ -236,7 +237,7 @@ start_named ()
   # shellcheck disable=SC2086  # the wrapper is a command with its arguments
   env ${preload:+"LD_PRELOAD=$preload"} "${server_env[@]}" ${KEYFENCE_WRAPPER:-} "$NBDKIT" -f \
     -P "$dir/$name.pid" -U "$dir/$name.nbd" "${nbdkit_options[@]}" "$plugin" "$volume" \
-    ${KEYFENCE_ENGINE:+"engine=$KEYFENCE_ENGINE"} "$@" \
+    ${KEYFENCE_ENGINE:+"engine=$KEYFENCE_ENGINE"} ${KEYFENCE_CACHE:+"cache=$KEYFENCE_CACHE"} "$@" \
     >>"$dir/$name.log" 2>&1 </dev/null &
   pid=$!
   server_pids[$name]=$pid

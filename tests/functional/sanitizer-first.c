@@ -1,4 +1,4 @@
-/* sanitizer-first.c owns the order of initialisation under a preloaded AddressSanitizer.
+/* sanitizer-first.c owns the order of initialisation under a preloaded sanitizer.
  *
  * The runtime starts at the first malloc, and asks dlerror for a translated message then.  A
  * library that nbdkit links (p11-kit) makes that first call inside newlocale, which holds the lock
