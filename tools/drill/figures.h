@@ -33,6 +33,9 @@ struct moments {
   int64_t denied_ms;                            /* the service's first denial */
   int64_t fenced_ms;                            /* the server's: gate closed and key wiped */
   int64_t active_ms;                            /* the server's: after the restore */
+  int64_t back_ms;    /* served again; where it was never fenced: the restore's end */
+  int64_t late_ms;    /* the first check after that which was denied all the same */
+  int64_t settled_ms; /* a whole check after all of that was good */
 };
 
 struct figures {

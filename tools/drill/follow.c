@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/checked.h"
 #include "common/io.h"
 #include "tools/control.h"
 #include "tools/drill/figures.h"
@@ -200,4 +201,76 @@ follow_operation_at (const struct follow *follow, const char *class, int64_t fro
 {
   return from_ms == DRILL_NEVER ? DRILL_NEVER
                                 : first_at (follow->operations, "class", class, from_ms);
+}
+
+/* ---- what began when ---- */
+
+static bool
+has_text (const struct json *entry, const char *name, const char *text)
+{
+  const char *found = json_get_string (entry, name);
+
+  return found && strcmp (found, text) == 0;
+}
+
+/* An operation is told when it has ended. */
+static int64_t
+begun_ms (const struct json *operation)
+{
+  double at_ms = 0, duration_ms = 0;
+
+  if (json_get_number (operation, "at_ms", &at_ms) < 0)
+    return DRILL_NEVER;
+  if (json_get_number (operation, "duration_ms", &duration_ms) < 0)
+    duration_ms = 0;
+  return (int64_t)(at_ms - duration_ms);
+}
+
+int64_t
+follow_denial_begun (const struct follow *follow, int64_t from_ms)
+{
+  for (size_t i = 0; from_ms != DRILL_NEVER && i < json_size (follow->operations); i++) {
+    const struct json *operation = json_at (follow->operations, i);
+
+    if (has_text (operation, "class", "denied") && begun_ms (operation) >= from_ms)
+      return begun_ms (operation);
+  }
+  return DRILL_NEVER;
+}
+
+static int64_t
+last_at (const struct json *list, const char *name, const char *value)
+{
+  double at_ms;
+
+  for (size_t i = json_size (list); i-- > 0;)
+    if (has_text (json_at (list, i), name, value)
+        && json_get_number (json_at (list, i), "at_ms", &at_ms) == 0)
+      return (int64_t)at_ms;
+  return DRILL_NEVER;
+}
+
+/* The key's expiry date is asked for, too, which proves no access to it. */
+static bool
+is_good_check (const struct json *operation)
+{
+  return has_text (operation, "class", "ok") && has_text (operation, "role", "primary")
+         && !has_text (operation, "operation", "expiry");
+}
+
+bool
+follow_settled (const struct follow *follow, int64_t from_ms)
+{
+  int64_t since_ms = MAX (MAX (from_ms, last_at (follow->operations, "class", "denied")),
+                          last_at (follow->states, "state", "active"));
+
+  if (strcmp (follow_state (follow), "active") != 0)
+    return false;
+  for (size_t i = json_size (follow->operations); i-- > 0;) {
+    const struct json *operation = json_at (follow->operations, i);
+
+    if (is_good_check (operation) && begun_ms (operation) >= since_ms)
+      return true;
+  }
+  return false;
 }

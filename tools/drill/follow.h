@@ -41,6 +41,14 @@ const char *follow_state (const struct follow *follow);
 int64_t follow_state_at (const struct follow *follow, const char *state, int64_t from_ms);
 int64_t follow_operation_at (const struct follow *follow, const char *class, int64_t from_ms);
 
+/* The first denial of an operation that had begun at `from_ms` or later. */
+int64_t follow_denial_begun (const struct follow *follow, int64_t from_ms);
+
+/* Whether the volume is active, and a whole check of its primary key was good: one that had begun
+ * after `from_ms`, after the last denial, and after the volume had become active.
+ */
+bool follow_settled (const struct follow *follow, int64_t from_ms);
+
 /* By how much the wall clock has been set since the start. */
 int64_t follow_clock_set_ms (const struct follow *follow);
 

@@ -90,6 +90,31 @@ judge_fence (struct drill *drill)
          "the key was wiped within %.0f µs; allowed: %d µs", wipe_us, WIPE_LIMIT_US);
 }
 
+/* Whether the recovery lasted. */
+static void
+judge_settling (struct drill *drill)
+{
+  const struct moments *m = &drill->moments;
+  bool late = m->late_ms != DRILL_NEVER;
+  double late_s = late ? (double)(m->late_ms - m->back_ms) / 1000 : 0;
+
+  if (m->back_ms == DRILL_NEVER)
+    return; /* "restore" or "recovered" has told it */
+  if (late && follow_state_at (&drill->follow, "fenced", m->back_ms) != DRILL_NEVER)
+    check (
+        drill, "settled", DRILL_FAILED,
+        "the key service denied %.1f s after the key was back, and the volume was fenced for it: "
+        "its answers change late",
+        late_s);
+  else if (m->settled_ms == DRILL_NEVER)
+    check (drill, "settled", DRILL_NOT_JUDGED, "no check was good after the hold");
+  else if (late)
+    check (drill, "settled", DRILL_PASSED,
+           "the key service denied %.1f s after the key was back, and then no more", late_s);
+  else
+    check (drill, "settled", DRILL_PASSED, "a whole check after the hold was good");
+}
+
 static void
 judge_recovery (struct drill *drill)
 {
@@ -101,6 +126,7 @@ judge_recovery (struct drill *drill)
                              : "the restore command succeeded");
   check (drill, "recovered", passed_if (active),
          active ? "the volume is active" : "the volume is not active");
+  judge_settling (drill);
   if (drill->options.limit_recover)
     check_limit (drill, "max-recover", f->restore_to_first_served_ms, drill->options.max_recover_ms,
                  "from the start of the restore command to the first served request");

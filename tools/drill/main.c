@@ -182,7 +182,9 @@ print_plan_text (const struct drill *drill)
   print_fact ("4. hold", "%g s, fenced: no client is served", (double)o->hold_ms / 1000);
   print_fact ("5. restore", "%s", o->restore);
   print_fact ("6. wait", "to be served again, for %g s at most", (double)o->give_up_ms / 1000);
-  print_fact ("7. compare", "the data with those of before");
+  print_fact ("7. settle", "for another %g s, and until a check has been good",
+              (double)o->hold_ms / 1000);
+  print_fact ("8. compare", "the data with those of before");
   print_line ("Nothing was done.");
 }
 

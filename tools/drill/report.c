@@ -116,6 +116,8 @@ set_figures (struct json *json, const struct drill *drill)
                  {"restore_started_ms", m->restore_started_ms},
                  {"restore_ended_ms", m->restore_ended_ms},
                  {"first_served_ms", f->first_served_ms},
+                 {"late_denial_ms", m->late_ms},
+                 {"settled_ms", m->settled_ms},
                  {"ended_ms", drill->ended_ms}},
     figures[] = {{"revoke_to_last_served_ms", f->revoke_to_last_served_ms},
                  {"revoke_to_wipe_ms", f->revoke_to_wipe_ms},

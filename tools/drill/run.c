@@ -1,5 +1,6 @@
 /* run.c owns the course of a drill: look, revoke, wait for the fence, restore, wait for the
- * recovery, compare; and that a key which was taken away is given back.
+ * recovery and until it has proved to last, compare; and that a key which was taken away is given
+ * back.
  */
 #include <signal.h>
 #include <stdarg.h>
@@ -221,6 +222,35 @@ wait_for_recovery (struct drill *drill)
   trouble (drill, "not served again after the restore");
 }
 
+/* A key service whose answers change late may deny after the restore, also when the drill was
+ * interrupted before the revocation had shown at all; and nobody looks at it when the drill has
+ * ended.  So the drill stays until a check was good that had begun after the hold.  Signals from
+ * before don't shorten that either.
+ */
+static void
+settle (struct drill *drill)
+{
+  const struct json *parameters = json_get (drill->follow.first, "parameters");
+  double interval_ms = drill_number (parameters, "check_interval_s") * 1000;
+  uint64_t end_ms = clock_ms () + drill->options.give_up_ms;
+  struct moments *m = &drill->moments;
+  int signals = signals_count ();
+
+  if (interval_ms >= (double)drill->options.give_up_ms)
+    return; /* it would not be seen */
+  while (clock_ms () < end_ms && signals_count () == signals && !server_is_gone (drill)) {
+    if (follow_settled (&drill->follow, m->back_ms + (int64_t)drill->options.hold_ms)) {
+      m->settled_ms = follow_now_ms (&drill->follow);
+      say (drill, "a check after that was good, too");
+      return;
+    }
+    if (m->late_ms == DRILL_NEVER
+        && (m->late_ms = follow_denial_begun (&drill->follow, m->back_ms)) != DRILL_NEVER)
+      say (drill, "denied, though the key is back: the key service's answers change late");
+    tick (drill);
+  }
+}
+
 static void
 compare (struct drill *drill)
 {
@@ -259,6 +289,7 @@ finish (struct drill *drill)
   m->denied_ms = follow_operation_at (&drill->follow, "denied", m->revoke_started_ms);
   m->fenced_ms = follow_state_at (&drill->follow, "fenced", m->revoke_started_ms);
   m->active_ms = follow_state_at (&drill->follow, "active", m->restore_started_ms);
+  m->late_ms = follow_denial_begun (&drill->follow, m->back_ms);
   drill->fenced_at_end =
       !drill->follow.gone && strcmp (follow_state (&drill->follow), "fenced") == 0;
   drill->data = prober_data (drill->prober);
@@ -271,20 +302,29 @@ finish (struct drill *drill)
 static void
 recover (struct drill *drill)
 {
+  struct moments *m = &drill->moments;
+
   give_back (drill);
+  /* Where it is not fenced, whatever is denied from now on is late. */
+  if (strcmp (follow_state (&drill->follow), "fenced") != 0)
+    m->back_ms = m->restore_ended_ms;
   wait_for_recovery (drill);
-  if (strcmp (follow_state (&drill->follow), "active") == 0) {
+  if (m->back_ms == DRILL_NEVER && strcmp (follow_state (&drill->follow), "active") == 0)
+    m->back_ms = follow_now_ms (&drill->follow);
+  if (!*drill->trouble)
+    pass (drill, drill->options.hold_ms);
+  if (m->back_ms != DRILL_NEVER)
+    settle (drill);
+  if (strcmp (follow_state (&drill->follow), "active") == 0)
     compare (drill);
-    if (!*drill->trouble)
-      pass (drill, drill->options.hold_ms);
-  }
 }
 
 void
 drill_run (struct drill *drill)
 {
-  drill->moments = (struct moments){DRILL_NEVER, DRILL_NEVER, DRILL_NEVER, DRILL_NEVER,
-                                    DRILL_NEVER, DRILL_NEVER, DRILL_NEVER};
+  drill->moments =
+      (struct moments){DRILL_NEVER, DRILL_NEVER, DRILL_NEVER, DRILL_NEVER, DRILL_NEVER,
+                       DRILL_NEVER, DRILL_NEVER, DRILL_NEVER, DRILL_NEVER, DRILL_NEVER};
   say (drill, "served, with a request every %d ms", PROBE_EVERY_MS);
   pass (drill, drill->options.hold_ms);
   if (!must_stop (drill)) {
