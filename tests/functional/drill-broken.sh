@@ -6,7 +6,8 @@
 . "$(dirname "$0")/lib-drill.sh"
 require jq nc
 make_volume "$dir/disk" 16M
-start_server "$dir/disk" "${fast[@]}"
+# Many drills: quick checks, whose bound is below the times that are given up after.
+start_server "$dir/disk" check-interval=300ms confirm-delay=300ms "check-timeout=${pace}s"
 nbd_io "write 0 16M 0x41" flush
 
 revoke="echo revoke >>$dir/steps; mv $kek $dir/away"
@@ -72,7 +73,7 @@ assert_json "$report" '.commands[0].timed_out'
 served_again
 
 # A revocation that has no effect.
-drill 1 --revoke true --restore "$restore" --give-up 3s
+drill 1 --revoke true --restore "$restore" --give-up $((3 * patience))s
 assert_json "$report" '.trouble | startswith ("still served")'
 verdict fenced failed
 
@@ -81,13 +82,13 @@ rm -f "$dir/tried"
 drill 0 --revoke "$revoke" --restore "test -e $dir/tried || { touch $dir/tried; exit 1; }; $restore"
 assert_json "$report" '[.commands[].what] == ["revoke", "restore", "restore"]'
 served_again
-drill 3 --revoke "$revoke" --restore 'echo no; exit 7' --give-up 2s
+drill 3 --revoke "$revoke" --restore 'echo no; exit 7' --give-up $((2 * patience))s
 assert_json "$report" '.result == "fenced" and .restore_by_hand == "echo no; exit 7" and ([.commands[].exit_status] == [0, 7, 7, 7])'
 grep -q 'THE KEY MAY STILL BE REVOKED' "$dir/stderr" || fail "it is not said that the key is not back"
 grep -qF '    echo no; exit 7' "$dir/stderr" || fail "it is not said how to restore by hand"
 mv "$dir/away" "$kek"
 served_again
-drill 3 --revoke "$revoke" --restore true --give-up 2s
+drill 3 --revoke "$revoke" --restore true --give-up $((2 * patience))s
 grep -q 'STILL FENCED, though the restore command succeeded' "$dir/stderr" || fail "still fenced, and it is not said"
 mv "$dir/away" "$kek"
 served_again

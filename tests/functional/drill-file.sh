@@ -77,7 +77,7 @@ served_again
 
 # Data that are not the same: what has changed on the disk while nobody could write through the server.
 offset=$((16777216 / 2))
-drill 1 --revoke "mv $kek $dir/away" --restore "printf changed | dd of=$dir/disk bs=1 seek=$((1048576 + offset)) conv=notrunc status=none; mv $dir/away $kek"
+drill 1 --revoke "mv $kek $dir/away" --restore "printf changed | dd of=$dir/disk bs=1 seek=$((1048576 + offset)) conv=notrunc status=none && mv $dir/away $kek"
 assert_json "$report" '.data.blocks_changed == 1 and .data.blocks_same == 63'
 verdict data failed
 await_state active

@@ -12,11 +12,12 @@ drill ()
   shift
   [[ " $* " == *" --hold "* ]] || usual+=(--hold 1s)
   [[ " $* " == *" --give-up "* ]] || usual+=(--give-up $((20 * patience))s)
-  keyfence drill --json --uri "$uri" "${usual[@]}" "$@" "$dir/disk" \
+  # Not by keyfence (): a sanitizer's runtime would come into the operator's commands, and end dd and aws.
+  "$KEYFENCE" drill --json --uri "$uri" "${usual[@]}" "$@" "$dir/disk" \
     >"$dir/report.json" 2>"$dir/stderr" </dev/null || status=$?
   report=$(cat "$dir/report.json")
   [ "$status" -eq "$code" ] ||
-    fail "keyfence drill $*: status $status instead of $code: $(cat "$dir/stderr") $(jq -c .checks <<<"$report")"
+    fail "keyfence drill $*: status $status instead of $code: $(cat "$dir/stderr") $(jq -c '.checks, .commands' <<<"$report")"
 }
 
 # verdict CHECK passed|failed
