@@ -7,9 +7,13 @@
  *     The same until SIGTERM, with reads that must find what was written last, and on through every
  * EIO of a server that is fenced now and then; what is left in JOURNAL is all that was
  * acknowledged, since a server that lives has lost none of it.
- *   nbd-journal verify URI JOURNAL
- *     Each block must hold a content no older than the last that FUA or a flush made durable, and
- * no newer than the last that was sent.
+ *   nbd-journal day URI JOURNAL SEED BLOCK_SIZE THREADS BLOCKS
+ *     The same at a leisurely pace in the disk's first BLOCKS blocks, and on through servers that
+ * end or are killed and come again, too: none of them may lose what was acknowledged while the
+ * machine lives.  Prints a line "UNIX_MS SERVED REFUSED LOST" (0 or 1 each) whenever what the
+ * requests of the last TICK_MS came to is something else than before; lost are also attempts to
+ * connect. nbd-journal verify URI JOURNAL Each block must hold a content no older than the last
+ * that FUA or a flush made durable, and no newer than the last that was sent.
  *
  * BLOCK_SIZE is a multiple of 16: each 16 bytes tell which write they come from, so that a block
  * torn by the crash can be told from a lost one.  A block is written by one thread only.
@@ -23,6 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <libnbd.h>
@@ -31,6 +36,9 @@
 #include "common/cleanup.h"
 
 #define UNIT 16
+#define TICK_MS 10
+#define PAUSE_US 2000    /* of a day's client, after each request */
+#define CONNECT_US 20000 /* between attempts to connect */
 
 /* What is known of a block: numbers of the writes to it, from 1. */
 struct block {
@@ -44,9 +52,10 @@ static struct block *blocks;
 static const char *uri;
 static unsigned thread_count;
 static uint64_t durable_acks;
-static bool goes_on; /* "through" */
+static bool goes_on;    /* "through", "day" */
+static bool reconnects; /* "day" */
 static volatile sig_atomic_t told_to_stop;
-static _Atomic uint64_t refused, done;
+static _Atomic uint64_t refused, done, lost;
 
 /* Guards `acknowledged` and `durable` of all blocks, and durable_acks. */
 static pthread_mutex_t blocks_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -72,14 +81,41 @@ content (uint8_t *buf, uint64_t block, uint64_t number)
   }
 }
 
+/* NULL when nobody listens, or not to the end. */
 static struct nbd_handle *
-connection_new (void)
+connection_try (void)
 {
   struct nbd_handle *nbd = nbd_create ();
 
   /* Not held back by what the server would rather have: it must take any alignment. */
-  if (!nbd || nbd_set_strict_mode (nbd, 0) < 0 || nbd_connect_uri (nbd, uri) < 0)
+  if (nbd && nbd_set_strict_mode (nbd, 0) == 0 && nbd_connect_uri (nbd, uri) == 0)
+    return nbd;
+  nbd_close (nbd);
+  return NULL;
+}
+
+static struct nbd_handle *
+connection_new (void)
+{
+  struct nbd_handle *nbd = connection_try ();
+
+  if (!nbd)
     errx (1, "%s", nbd_get_error ());
+  return nbd;
+}
+
+/* Another one for one that was lost; NULL when it is time to stop. */
+static struct nbd_handle *
+connection_again (struct nbd_handle *old)
+{
+  struct nbd_handle *nbd = NULL;
+
+  nbd_close (old);
+  lost++;
+  while (!told_to_stop && !(nbd = connection_try ())) {
+    lost++;
+    usleep (CONNECT_US);
+  }
   return nbd;
 }
 
@@ -147,9 +183,11 @@ read_block (struct nbd_handle *nbd, uint64_t block, uint8_t *buf)
 
 /* Whether the load goes on after a request that failed. */
 static bool
-is_refusal (void)
+is_refusal (struct nbd_handle *nbd)
 {
   if (!goes_on || (nbd_get_errno () != EIO && nbd_get_errno () != ENOSPC))
+    return false;
+  if (nbd_aio_is_ready (nbd) != 1)
     return false;
   refused++;
   usleep (500);
@@ -181,13 +219,57 @@ load_thread (void *arg)
 
     r = one_request (nbd, block, rand_r (&seed) % 16, buf);
     done += r == 0;
-    if (r < 0 && is_refusal ())
+    if (r < 0 && is_refusal (nbd))
       r = 0;
+    else if (r < 0 && reconnects) {
+      nbd = connection_again (nbd);
+      r = 0;
+    }
+    if (reconnects)
+      usleep (PAUSE_US);
   }
   if (goes_on && r < 0)
     errx (1, "%s", nbd_get_error ());
   nbd_close (nbd);
   return NULL;
+}
+
+static int64_t
+wall_clock_ms (void)
+{
+  struct timespec now;
+
+  clock_gettime (CLOCK_REALTIME, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Until told to stop: what came of requests, where it changes.  A line has the time from which on
+ * it was so.
+ */
+static void
+tell_outcomes (void)
+{
+  uint64_t before[3] = {0};
+  int told = -1;
+
+  while (!told_to_stop) {
+    int64_t since_ms = wall_clock_ms ();
+    uint64_t now[3];
+    int outcome = 0;
+
+    usleep (TICK_MS * 1000);
+    now[0] = done;
+    now[1] = refused;
+    now[2] = lost;
+    for (int i = 0; i < 3; i++)
+      outcome |= (now[i] != before[i]) << i;
+    memcpy (before, now, sizeof before);
+    if (outcome != told)
+      printf ("%" PRId64 " %d %d %d\n", since_ms, outcome & 1, outcome >> 1 & 1, outcome >> 2);
+    told = outcome;
+    fflush (stdout);
+  }
+  printf ("%" PRId64 " 0 0 0\n", wall_clock_ms ());
 }
 
 static void
@@ -201,14 +283,15 @@ write_journal (const char *path)
 }
 
 static void
-load (const char *journal, unsigned seed)
+load (const char *journal, unsigned seed, uint64_t most_blocks)
 {
   struct nbd_handle *nbd = connection_new ();
   CLEANUP_FREE uint8_t *buf = malloc (shape.block_bytes);
   CLEANUP_FREE pthread_t *threads = calloc (thread_count, sizeof *threads);
   CLEANUP_FREE unsigned *seeds = calloc (thread_count, sizeof *seeds);
 
-  shape.count = (uint64_t)nbd_get_size (nbd) / shape.block_bytes / thread_count * thread_count;
+  shape.count = MIN ((uint64_t)nbd_get_size (nbd) / shape.block_bytes, most_blocks);
+  shape.count = shape.count / thread_count * thread_count;
   blocks = calloc (shape.count, sizeof *blocks);
   if (!buf || !threads || !seeds || !blocks)
     err (1, "calloc");
@@ -224,6 +307,8 @@ load (const char *journal, unsigned seed)
     if (pthread_create (&threads[i], NULL, load_thread, &seeds[i]) != 0)
       errx (1, "pthread_create");
   }
+  if (reconnects)
+    tell_outcomes ();
   for (unsigned i = 0; i < thread_count; i++)
     pthread_join (threads[i], NULL);
   nbd_close (nbd);
@@ -295,28 +380,42 @@ verify (const char *journal)
   nbd_close (nbd);
 }
 
+static void
+usage (void)
+{
+  errx (2, "usage: nbd-journal load|through URI JOURNAL SEED BLOCK_SIZE THREADS"
+           " | day URI JOURNAL SEED BLOCK_SIZE THREADS BLOCKS | verify URI JOURNAL");
+}
+
+/* Everything behind the kind of load. */
+static void
+load_as_told (int argc, char **argv)
+{
+  reconnects = strcmp (argv[1], "day") == 0;
+  goes_on = reconnects || strcmp (argv[1], "through") == 0;
+  if ((!goes_on && strcmp (argv[1], "load") != 0) || argc != 7 + reconnects)
+    usage ();
+  signal (SIGTERM, on_sigterm);
+  uri = argv[2];
+  shape.block_bytes = strtoull (argv[5], NULL, 0);
+  thread_count = (unsigned)strtoul (argv[6], NULL, 0);
+  if (shape.block_bytes == 0 || shape.block_bytes % UNIT != 0 || thread_count == 0)
+    errx (2, "BLOCK_SIZE must be a multiple of 16, THREADS at least 1");
+  load (argv[3], (unsigned)strtoul (argv[4], NULL, 0),
+        reconnects ? strtoull (argv[7], NULL, 0) : UINT64_MAX);
+}
+
 int
 main (int argc, char **argv)
 {
-  if (argc == 7 && (strcmp (argv[1], "load") == 0 || strcmp (argv[1], "through") == 0)) {
-    goes_on = strcmp (argv[1], "through") == 0;
-    signal (SIGTERM, on_sigterm);
-    uri = argv[2];
-    shape.block_bytes = strtoull (argv[5], NULL, 0);
-    thread_count = (unsigned)strtoul (argv[6], NULL, 0);
-    if (shape.block_bytes == 0 || shape.block_bytes % UNIT != 0 || thread_count == 0)
-      errx (2, "BLOCK_SIZE must be a multiple of 16, THREADS at least 1");
-    load (argv[3], (unsigned)strtoul (argv[4], NULL, 0));
-  }
-  else if (argc == 4 && strcmp (argv[1], "verify") == 0) {
+  if (argc == 4 && strcmp (argv[1], "verify") == 0) {
     uri = argv[2];
     verify (argv[3]);
   }
-  else {
-    errx (
-        2,
-        "usage: nbd-journal load|through URI JOURNAL SEED BLOCK_SIZE THREADS | verify URI JOURNAL");
-  }
+  else if (argc >= 2)
+    load_as_told (argc, argv);
+  else
+    usage ();
   free (blocks);
   return 0;
 }
