@@ -135,9 +135,13 @@ def drilled(day, volume):
         path = os.path.dirname(volume.cloud.program) + ":" + os.environ["PATH"]
         text = volume.keyfence(
             "drill", "--json", "--preset", "sim", "--uri", volume.uri, "--hold", "1s", "--scratch",
-            f"{volume.size - (1 << 20)}:256k", "--max-fence", f"{20 * day.setting.patience}s", volume.control,
+            f"{volume.size - (1 << 20)}:256k", "--max-fence", f"{20 * day.setting.patience}s", volume.control, code=None,
             variables={"KEYFENCE_KMS_SIM_DIR": volume.cloud.folder, "PATH": path})
-        figures = json.loads(text)["figures"]
+        report = json.loads(text)
+        if report["result"] != "passed":
+            raise Broken(f"{report['result']}: " + "; ".join(
+                f"{c['check']}: {c['text']}" for c in report["checks"] if c["verdict"] == "failed"))
+        figures = report["figures"]
         volume.await_state("active")
     return (f"passed; last served {figures['denial_to_last_served_ms']} ms after the first denial, "
             f"back {figures['restore_to_first_served_ms']} ms after the restore")
