@@ -22,7 +22,18 @@
 static bool
 aws_owns (const char *key)
 {
-  return strncmp (key, "arn:", 4) == 0; /* what is wrong with it is told when it is used */
+  return strncmp (key, "arn:", 4) == 0;
+}
+
+static int
+aws_check_name (const char *key, struct kms_outcome *outcome)
+{
+  struct aws_key parsed;
+  struct error err;
+
+  if (aws_key_parse (key, &parsed, &err) < 0)
+    return kms_outcome_set (outcome, KMS_CONFIG, "bad_key_name", "%s", err.text);
+  return 0;
 }
 
 /* ---- grant tokens ---- */
@@ -370,6 +381,7 @@ const struct kms_provider kms_provider_aws = {
     .name = "aws",
     .form = AWS_KEY_FORM,
     .owns = aws_owns,
+    .check_name = aws_check_name,
     .wrap = aws_wrap,
     .unwrap = aws_unwrap,
     .expiry = aws_expiry,

@@ -11,6 +11,12 @@ const struct kms_provider *const kms_providers[] = {
     NULL,
 };
 
+static bool
+name_is_right (const struct kms_provider *provider, const char *key, struct kms_outcome *outcome)
+{
+  return !provider->check_name || provider->check_name (key, outcome) == 0;
+}
+
 const struct kms_provider *
 kms_provider_for (const char *key, struct kms_outcome *outcome)
 {
@@ -20,7 +26,7 @@ kms_provider_for (const char *key, struct kms_outcome *outcome)
     size_t used = strlen (forms);
 
     if (strlen (key) < WRAP_KEY_MAX && kms_providers[i]->owns (key))
-      return kms_providers[i];
+      return name_is_right (kms_providers[i], key, outcome) ? kms_providers[i] : NULL;
     if (snprintf (forms + used, sizeof forms - used, "%s%s", used ? ", or " : "",
                   kms_providers[i]->form)
         < 0)

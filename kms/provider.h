@@ -45,8 +45,11 @@ struct kms_provider {
   const char *name;
   const char *form; /* how its keys are named, for messages */
 
-  /* Whether a key of this name is this provider's, and the name well formed. */
+  /* Whether a key of this name is this provider's, and (unless check_name says so) well formed. */
   bool (*owns) (const char *key);
+
+  /* Optional: what is wrong with the name of a key that it owns; -1 with KMS_CONFIG. */
+  int (*check_name) (const char *key, struct kms_outcome *outcome);
 
   int (*wrap) (const struct kms_request *request, const struct secret *plain,
                struct kms_wrapped *ret_wrapped, struct kms_outcome *outcome);

@@ -29,3 +29,6 @@ keyfence check --json "file://$dir/long" >"$dir/output" 2>/dev/null || status=$?
 expect_fail 2 '^keyfence: check: ' keyfence check nonsense
 expect_fail 2 '^keyfence: check: ' keyfence check file://relative
 expect_fail 2 '^keyfence: check: ' keyfence check ''
+expect_fail 2 "a key's id is a UUID" keyfence check arn:aws:kms:us-east-1:123456789012:key/x
+expect_fail 2 'an account has 12 digits' keyfence check --json arn:aws:kms:us-east-1:12:alias/x
+expect_fail 2 'is not the name of a key' keyfence check https://example.com/keys/x
