@@ -37,25 +37,46 @@ find_holder (int fd)
   return (pid_t)(lock.l_start - HOLDER_BYTE (0));
 }
 
-static int
-say_busy (int fd, const char *path, struct error *err)
+/* False when it can't be told who it is. */
+static bool
+describe_holder (int fd, char ret_holder[VOLUME_HOLDER_MAX])
 {
   pid_t pid = find_holder (fd);
   char comm_path[64];
   CLEANUP_FREE char *comm = NULL;
 
+  snprintf (ret_holder, VOLUME_HOLDER_MAX, "another process");
   if (pid == 0)
-    return error_set (err, ERROR_BUSY, "%s is in use by another process: one volume has one server",
-                      path);
+    return false;
   snprintf (comm_path, sizeof comm_path, "/proc/%jd/comm", (intmax_t)pid);
   if (read_file (comm_path, 64, &comm, NULL) < 0)
     comm = NULL;
   if (comm)
     comm[strcspn (comm, "\n")] = '\0';
-  return error_set (
-      err, ERROR_BUSY,
-      "%s is in use by process %jd (%s): one volume has one server; stop that one first", path,
-      (intmax_t)pid, comm ? comm : "not visible from here");
+  snprintf (ret_holder, VOLUME_HOLDER_MAX, "process %jd (%.24s)", (intmax_t)pid,
+            comm ? comm : "not visible from here");
+  return true;
+}
+
+static int
+say_busy (int fd, const char *path, struct error *err)
+{
+  char holder[VOLUME_HOLDER_MAX];
+  bool known = describe_holder (fd, holder);
+
+  return error_set (err, ERROR_BUSY, "%s is in use by %s: one volume has one server%s", path,
+                    holder, known ? "; stop that one first" : "");
+}
+
+bool
+volume_is_in_use (int fd, char ret_holder[VOLUME_HOLDER_MAX])
+{
+  struct flock lock = range (F_WRLCK, LOCK_BYTE, 1);
+
+  if (fcntl (fd, F_OFD_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
+    return false;
+  (void)describe_holder (fd, ret_holder);
+  return true;
 }
 
 /* A holder without a name may have let go just now: worth a second try. */

@@ -20,6 +20,12 @@
  */
 int volume_lock (int fd, const char *path, bool exclusive, struct error *err) MUST_CHECK;
 
+/* Whether another process uses the volume, be it for reading only; *ret_holder says which, for a
+ * message ("another process" where it can't be told).  Takes nothing: what it says may be over.
+ */
+#define VOLUME_HOLDER_MAX 64
+bool volume_is_in_use (int fd, char ret_holder[VOLUME_HOLDER_MAX]);
+
 /* Tells others that this process holds the lock; again after a fork, in the process that stays. */
 int volume_lock_name_holder (int fd, struct error *err) MUST_CHECK;
 

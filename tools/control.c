@@ -154,8 +154,8 @@ static int
 find_by_file (const char *file, char **ret_socket_path, struct error *err)
 {
   CLEANUP_VOLUME struct volume volume = VOLUME_INIT;
-  CLEANUP_FREE char *path = NULL;
-  struct error busy = {0};
+  CLEANUP_FREE char *path = NULL, *folder = path_rundir (false);
+  char holder[VOLUME_HOLDER_MAX];
 
   if (volume_open (file, false, &volume, err) < 0 || volume_load (&volume, false, err) < 0)
     return -1;
@@ -166,11 +166,12 @@ find_by_file (const char *file, char **ret_socket_path, struct error *err)
     path = NULL;
     return 0;
   }
-  if (volume_lock (volume.fd, file, false, &busy) < 0)
-    return error_set (err, ERROR_NOT_FOUND,
-                      "%s is served, but its control socket is not at the usual place: name that "
-                      "socket instead (%.250s)",
-                      file, busy.text);
+  if (volume_is_in_use (volume.fd, holder))
+    return error_set (
+        err, ERROR_NOT_FOUND,
+        "%s is in use by %s, which has no control socket in %s: name the socket that "
+        "its control= gives it, if it has one, or set the KEYFENCE_RUNDIR that it has",
+        file, holder, folder ? folder : "a folder of this user");
   return error_set (err, ERROR_NOT_FOUND, "%s is not served: start it with keyfence serve %s", file,
                     file);
 }

@@ -140,7 +140,14 @@ assert_eq "$(nbdinfo --json "$uri" | jq '.exports[0].is_read_only')" true "read-
 kill_pid
 keyfence serve disk.img control=none >output
 pid=$(sed -n 's/^pid: *\([0-9]*\) .*/\1/p' output)
-expect_fail 1 "not at the usual place.*process $pid" keyfence status disk.img
+elsewhere="in use by process $pid .nbdkit., which has no control socket in $KEYFENCE_RUNDIR: name the socket"
+expect_fail 1 "$elsewhere" keyfence status disk.img
+! grep 'stop that one' "$dir/output" || fail "status tells to stop what it was asked about"
+kill_pid
+# Who only reads shares the volume, and is there all the same.
+keyfence serve disk.img --read-only control=none >output
+pid=$(sed -n 's/^pid: *\([0-9]*\) .*/\1/p' output)
+expect_fail 1 "in use by process $pid .nbdkit., which has no control socket" keyfence status disk.img
 kill_pid
 keyfence serve disk.img control="$dir/elsewhere" >output
 pid=$(sed -n 's/^pid: *\([0-9]*\) .*/\1/p' output)
