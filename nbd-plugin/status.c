@@ -71,7 +71,10 @@ set_key (struct json *json, const struct key_snapshot *key)
   set_time (json, "key_expires",
             key->key_expires_unix_s == KEYMON_UNKNOWN ? 0 : key->key_expires_unix_s);
   json_set_bool (json, "key_expiry_known", key->key_expires_unix_s != KEYMON_UNKNOWN);
-  json_set_string (json, "held_by", key->by_secondary ? "secondary" : "primary");
+  json_set_string (json, "held_by",
+                   key->state == FENCE_FENCED ? NULL
+                   : key->by_secondary        ? "secondary"
+                                              : "primary");
   json_set_number (json, "secondaries", key->secondaries);
 }
 

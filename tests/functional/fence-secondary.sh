@@ -110,7 +110,7 @@ await_state fenced
 ctl fault outage --op aws >/dev/null
 await_status 15 '.reason == "service_error"'
 sleep 3
-assert_json "$(server_status_json)" '.state == "fenced" and .reason == "service_error"' "it failed over after a denial"
+assert_json "$(server_status_json)" '.state == "fenced" and .reason == "service_error" and .held_by == null' "it failed over after a denial"
 not_asked "in an outage after a denial, while fenced"
 stop_server
 

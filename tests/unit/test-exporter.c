@@ -269,6 +269,26 @@ the_page_shows_what_there_is (void **state)
 }
 
 static void
+a_fenced_volume_is_held_by_no_key (void **state)
+{
+  static const struct {
+    const char *answer;
+    bool held;
+  } cases[] = {
+      {"{\"state\":\"active\",\"key\":\"k\",\"held_by\":\"primary\"}", true},
+      {"{\"state\":\"fenced\",\"key\":\"k\",\"held_by\":\"primary\"}", false},
+      {"{\"state\":\"fenced\",\"key\":\"k\",\"held_by\":null}", false},
+  };
+
+  (void)state;
+  for (size_t i = 0; i < ARRAY_SIZE (cases); i++) {
+    CLEANUP_FREE char *page = shown (cases[i].answer, page_write);
+
+    assert_int_equal (strstr (page, "held by") != NULL, cases[i].held);
+  }
+}
+
+static void
 answers_that_are_no_facts_are_refused (void **state)
 {
   static const char *const bad[] = {
@@ -510,6 +530,7 @@ main (void)
       cmocka_unit_test (hostile_strings_stay_strings),
       cmocka_unit_test (long_strings_are_cut),
       cmocka_unit_test (the_page_shows_what_there_is),
+      cmocka_unit_test (a_fenced_volume_is_held_by_no_key),
       cmocka_unit_test (answers_that_are_no_facts_are_refused),
       cmocka_unit_test (times_are_read_strictly),
       cmocka_unit_test (durations_have_two_units_at_most),

@@ -116,7 +116,7 @@ write_key (const struct json *facts, double now_s, struct text *text)
   text_put (text, "<p class=\"key\"><span>Key</span> <code>");
   text_isolated (text, key);
   text_put (text, "</code> <small>");
-  if (*held_by) {
+  if (*held_by && strcmp (string_of (facts, "state"), "fenced") != 0) {
     text_put (text, "held by ");
     text_isolated (text, held_by);
     text_put (text, " ");
