@@ -1,5 +1,6 @@
 /* cmd-status.c owns `keyfence status`. */
 #include <stdio.h>
+#include <string.h>
 
 #include "common/checked.h"
 #include "common/parse.h"
@@ -13,12 +14,18 @@
 #define INTERVAL_MIN_MS 100
 #define INTERVAL_MAX_MS (3600 * 1000)
 
-enum { WATCH, INTERVAL, JSON };
+/* A list of names is for those who don't wait. */
+#define NAMES_TIMEOUT_MS 500
+
+enum { WATCH, INTERVAL, NAMES, JSON };
 
 static const struct option_spec options[] = {
     [WATCH] = {"watch", NULL,
                "show it live, until q or Ctrl-C; without a terminal, one block an interval"},
     [INTERVAL] = {"interval", "TIME", "how often --watch asks, as 500ms or 5s (default: 1s)"},
+    [NAMES] = {"names", NULL,
+               "only the names of the volumes that are served: uuid, label and path, in fields "
+               "separated by tabs, one volume a line"},
     [JSON] = {"json", NULL,
               "print the facts as one JSON object; of all volumes, as its member \"volumes\""},
     {NULL},
@@ -121,6 +128,51 @@ show_all (bool json, struct error *err)
   return json && print_json (object, err) < 0 ? -1 : code;
 }
 
+/* A tab or a newline in a name would be taken for what separates them. */
+static void
+print_name (const struct json *status, const char *member, char end)
+{
+  const char *name = json_get_string (status, member);
+
+  for (; name && *name; name++)
+    putchar (*name == '\t' || *name == '\n' ? '?' : *name);
+  putchar (end);
+}
+
+/* For want of an answer: the volume's uuid, unless the server was given a socket of another name.
+ */
+static void
+print_socket_name (const char *socket_path)
+{
+  const char *slash = strrchr (socket_path, '/');
+  const char *name = slash ? slash + 1 : socket_path;
+
+  printf ("%.*s\t\t\n", (int)(strlen (name) - strlen (".sock")), name);
+}
+
+static int
+list_names (const struct arguments *args, struct error *err)
+{
+  CLEANUP_CONTROL_LIST struct control_list list = {0};
+
+  if (args->operands[0] || args->options[WATCH] || args->options[JSON])
+    return error_set (err, ERROR_USAGE, "--names is of all volumes, and goes with nothing else");
+  if (control_list (&list, err) < 0)
+    return -1;
+  for (size_t i = 0; i < list.count; i++) {
+    CLEANUP_JSON struct json *status = NULL;
+
+    if (control_ask_within (list.paths[i], "status", NAMES_TIMEOUT_MS, &status, NULL) < 0) {
+      print_socket_name (list.paths[i]);
+      continue;
+    }
+    print_name (status, "volume", '\t');
+    print_name (status, "label", '\t');
+    print_name (status, "path", '\n');
+  }
+  return EXIT_DONE;
+}
+
 static int
 run (const struct arguments *args, struct error *err)
 {
@@ -128,6 +180,8 @@ run (const struct arguments *args, struct error *err)
 
   if (take_interval (args, &interval_ms, err) < 0)
     return -1;
+  if (args->options[NAMES])
+    return list_names (args, err);
   if (args->options[WATCH])
     return watch_run (args->operands[0], interval_ms, err) < 0 ? -1 : EXIT_DONE;
   if (!args->operands[0])

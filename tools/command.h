@@ -22,7 +22,7 @@ enum exit_code {
 enum value_kind {
   VALUE_TEXT,
   VALUE_FILE,
-  VALUE_VOLUME,      /* a file, the uuid of a volume that is served, or a configuration */
+  VALUE_VOLUME,      /* a file, uuid or label of a volume that is served, or a configuration */
   VALUE_VOLUME_FILE, /* a file or block device, or a configuration, which is turned into its path */
   VALUE_CONFIG,      /* a configuration, or its file */
   VALUE_KEY,

@@ -106,14 +106,26 @@ complete_line serve disk.img control=
 got=$(grep -x -e none -e disk.img <<<"$got" | sort)
 expect none disk.img
 
-# Volumes that are served, by uuid.
-python=$(command -v python3 || command -v perl) || skip "neither python3 nor perl to make a socket"
+# Volumes that are served, by uuid and label.
+command -v python3 >/dev/null || skip "no python3 to play a server"
 uuid=01234567-89ab-cdef-0123-456789abcdef
-case $python in
-  *python3) python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$KEYFENCE_RUNDIR/$uuid.sock" ;;
-  *) perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local => $ARGV[0], Listen => 1)' "$KEYFENCE_RUNDIR/$uuid.sock" ;;
-esac
+mkdir played
+printf '{"volume": "%s", "label": "night wages", "path": "/srv/a\\ttab"}\n' "$uuid" >played/status.json
+python3 "$here/control-double.py" "$KEYFENCE_RUNDIR/$uuid.sock" "$dir/played" >"$dir/double.log" 2>&1 &
+double=$!
+at_exit "kill $double; wait $double"
+wait_for 20 test -S "$KEYFENCE_RUNDIR/$uuid.sock" || fail "the server does not play"
+wait_for 20 grep -q . <(keyfence status --names)
+assert_eq "$(keyfence status --names)" "$uuid"$'\t''night wages'$'\t''/srv/a?tab' "names of volumes"
 complete_line status 0123
 expect "$uuid"
-complete_line status ''
-expect disk.img run sub 'with space' "$uuid"
+complete_line check ni
+expect 'night wages'
+complete_line fence ''
+expect disk.img double.log played run sub 'with space' 'night wages' "$uuid"
+# One that gives no answer is not waited for.
+echo 5 >played/status.wait
+start=$SECONDS
+assert_eq "$(keyfence status --names)" "$uuid"$'\t\t' "names of those that don't answer"
+[ $((SECONDS - start)) -lt 4 ] || fail "completion waits for a server that hangs"
+expect_fail 2 'names' keyfence status --names disk.img
