@@ -14,6 +14,9 @@ packages_build=(gcc libc6-dev meson ninja-build pkg-config perl
 packages_test=(bash-completion clang clang-format libclang-rt-14-dev llvm fio gdb iproute2 jq
   netcat-openbsd openssl perl procps python3 psmisc qemu-utils shellcheck systemd xxd valgrind xfsprogs libc6-dbg)
 
+# To make Debian packages and judge them.
+packages_package=(build-essential debhelper dpkg-dev lintian)
+
 # A browser for the exporter's page; and Prometheus, for its promtool, where its package doesn't also start a
 # server (without it, that part of the tests is skipped).
 packages_test+=(chromium)
