@@ -1,19 +1,15 @@
-"""bench_report.py owns what is made of the figures of bench.py: tables, the picture, the comparison."""
+"""bench_report.py owns what is made of the figures of bench.py for people: tables and the picture."""
 import html
 import statistics
 
-BASE = "file"  # plaintext: what all others are measured against
-COLOURS = {"null": "#c8c8c8", "bare disk": "#c8c8c8", "file": "#8a8f98", "keyfence auto": "#0b7a5c", "keyfence sync": "#3fa88a",
-           "keyfence uring": "#9ad1be", "luks filter": "#d98e32", "qemu luks": "#b5503c"}
-DROP_MIN = 0.05  # less than this is never called slower
+from bench_compare import BASE, against, index, uncertainty
+
+COLOURS = {"null": "#c8c8c8", "bare disk": "#c8c8c8", "file": "#8a8f98", "keyfence auto": "#0b7a5c",
+           "keyfence sync": "#3fa88a", "keyfence uring": "#9ad1be", "luks filter": "#d98e32", "qemu luks": "#b5503c"}
 
 
 def ordered(values):
     return list(dict.fromkeys(values))
-
-
-def index(run_data):
-    return {(r["store"], r["connections"], r["workload"], r["server"]): r for r in run_data["results"]}
 
 
 def spread(values):
@@ -37,58 +33,38 @@ def print_table(title, servers, rows):
         print(label.ljust(14) + "".join(cell.rjust(16) for cell in cells))
 
 
+def show_speed(cells, key):
+    return "%.0f (%2.0f%%)" % (statistics.median(cells[key]["mib_s"]), 100 * spread(cells[key]["mib_s"]))
+
+
+def show_ratio(base):
+    def show(cells, key):
+        found = against(cells, key, base)
+        return "%.2f (%2.0f%%)" % (statistics.median(found), min(99, 100 * uncertainty(found))) if found else "-"
+    return show
+
+
+def show_cpu(cells, key):
+    return "%.2f + %.2f" % (statistics.median(cells[key]["server_cpu_s_per_gib"]),
+                            statistics.median(cells[key]["client_cpu_s_per_gib"]))
+
+
 def print_tables(run_data):
     machine, cells = run_data["machine"], index(run_data)
     servers = ordered(r["server"] for r in run_data["results"])
+    shown = [("MiB/s, median (spread)", show_speed)]
+    shown += [(f"against {base}, median of the rounds (uncertainty)", show_ratio(base))
+              for base in (BASE, "keyfence before", "luks filter", "qemu luks") if base in servers]
+    shown.append(("CPU seconds a GiB, server + client", show_cpu))
     print("; ".join(f"{name} {value}" for name, value in machine.items()))
     for name, says in run_data["servers"].items():
         print(f"  {name}: {says}")
     for store, connections, workloads in groups(run_data):
-        def row(workload, show):
-            found = [cells.get((store, connections, workload, s)) for s in servers]
-            base = cells.get((store, connections, workload, BASE))
-            return workload, [show(r, base) if r else "-" for r in found]
-
         where = f"{store}, {connections} connection{'s' if connections > 1 else ''}"
-        print_table(f"{where}: MiB/s, median (spread)", servers, [row(w, lambda r, b: "%.0f (%2.0f%%)" % (
-            statistics.median(r["mib_s"]), 100 * spread(r["mib_s"]))) for w in workloads])
-        print_table(f"{where}: against {BASE} (plaintext)", servers, [row(w, lambda r, b: "%.2f" % (
-            statistics.median(r["mib_s"]) / statistics.median(b["mib_s"])) if b else "-") for w in workloads])
-        print_table(f"{where}: CPU seconds a GiB, server + client", servers, [row(w, lambda r, b: "%.2f + %.2f" % (
-            statistics.median(r["server_cpu_s_per_gib"]),
-            statistics.median(r["client_cpu_s_per_gib"]))) for w in workloads])
-
-
-# ---- comparison -------------------------------------------------------------------------------------
-
-def against_base(cells, key):
-    """The figures of a cell, each divided by the plaintext server's median of the same run: so a machine
-    that is slower as a whole, or another, does not count."""
-    base = cells.get((*key[:3], BASE))
-    return [v / statistics.median(base["mib_s"]) for v in cells[key]["mib_s"]] if base else None
-
-
-def print_slower(old_run, new_run):
-    """Prints what got slower by more than the noise; returns how many."""
-    old_cells, new_cells = index(old_run), index(new_run)
-    slower, noises = 0, []
-    for key in new_cells:
-        old = against_base(old_cells, key) if key in old_cells else None
-        new = against_base(new_cells, key)
-        if not key[3].startswith("keyfence") or not old or not new:
-            continue
-        drop = 1 - statistics.median(new) / statistics.median(old)
-        base_noise = max(spread(cells[(*key[:3], BASE)]["mib_s"]) for cells in (old_cells, new_cells))
-        # Half a range either way; and no overlap of what was measured then and now.
-        noise = max(DROP_MIN, spread(old) / 2, spread(new) / 2, base_noise / 2)
-        noises.append(noise)
-        if drop > noise and max(new) < min(old):
-            slower += 1
-            print("SLOWER: %s, %d conn., %s, %s: %.2f of plaintext, was %.2f (-%.0f%%, noise %.0f%%)" % (
-                *key, statistics.median(new), statistics.median(old), 100 * drop, 100 * noise))
-    print("%d figures compared, %d slower by more than the noise (which was %.0f%% in the median, %.0f%% at most)" % (
-        len(noises), slower, 100 * statistics.median(noises or [0]), 100 * max(noises or [0])))
-    return slower
+        for title, show in shown:
+            print_table(f"{where}: {title}", servers, [
+                (w, [show(cells, (store, connections, w, s)) if (store, connections, w, s) in cells else "-"
+                     for s in servers]) for w in workloads])
 
 
 # ---- the picture ------------------------------------------------------------------------------------
@@ -105,12 +81,11 @@ def draw_panel(cells, store, workloads, servers, top):
     """Bars of one store, one connection: throughput against plaintext, the figure above each bar."""
     ratios = {}
     for workload in workloads:
-        base = cells.get((store, 1, workload, BASE))
         for server in servers:
-            cell = cells.get((store, 1, workload, server))
-            if base and cell:
-                value = statistics.median(cell["mib_s"])
-                ratios[workload, server] = (value / statistics.median(base["mib_s"]), value)
+            found = against(cells, (store, 1, workload, server))
+            if found:
+                ratios[workload, server] = (statistics.median(found),
+                                            statistics.median(cells[store, 1, workload, server]["mib_s"]))
     highest = min(max([r for r, _ in ratios.values()] + [1.0]), 4.0)
     scale, bottom = PANEL_H / highest, top + PANEL_H
     out = [text(LEFT, top - 14, f"{store}: throughput against unencrypted nbdkit file = 1; MiB/s above the bars",
