@@ -106,6 +106,18 @@ complete_line serve disk.img control=
 got=$(grep -x -e none -e disk.img <<<"$got" | sort)
 expect none disk.img
 
+# Configurations, by name.
+mkdir "$dir/conf"
+touch "$dir/conf/wages.conf" "$dir/conf/wages.env"
+export KEYFENCE_CONFDIR=$dir/conf
+for command in serve status inspect destroy; do
+  complete_line "$command" wag
+  expect wages
+done
+complete_line serve --config=wag
+expect wages
+rm -r "$dir/conf"
+
 # Volumes that are served, by uuid and label.
 command -v python3 >/dev/null || skip "no python3 to play a server"
 uuid=01234567-89ab-cdef-0123-456789abcdef

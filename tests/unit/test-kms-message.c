@@ -218,6 +218,29 @@ a_call_with_one_thing_wrong_is_refused (void **state)
 }
 
 static void
+a_notification_is_about_no_key_and_no_volume (void **state)
+{
+  static const struct edit edits[] = {
+      {"\"key\":\"\"", "\"key\":\"x\""},
+      {"\"volume\":\"\"", "\"volume\":\"" UUID "\""},
+      {"\"key\":\"\"", "\"key\":\"\",\"url\":\"\""},
+  };
+  const struct kms_call call = {.operation = KMS_OPERATION_NOTIFY, .timeout_ms = 5000};
+  static struct kms_call got;
+  CLEANUP_FREE char *text = message_print_call (&call);
+
+  (void)state;
+  assert_int_equal (message_parse_call (text, strlen (text), &got), 0);
+  assert_int_equal (got.operation, KMS_OPERATION_NOTIFY);
+  for (size_t i = 0; i < ARRAY_SIZE (edits); i++) {
+    CLEANUP_FREE char *bad = edited (text, &edits[i]);
+
+    if (message_parse_call (bad, strlen (bad), &got) != -1)
+      fail_msg ("taken: %s", bad);
+  }
+}
+
+static void
 a_reply_with_one_thing_wrong_is_refused (void **state)
 {
   static const struct edit edits[] = {
@@ -373,6 +396,7 @@ main (void)
       cmocka_unit_test (replies_of_all_operations_and_classes_arrive_as_they_were_sent),
       cmocka_unit_test (the_largest_messages_fit_into_a_packet),
       cmocka_unit_test (a_call_with_one_thing_wrong_is_refused),
+      cmocka_unit_test (a_notification_is_about_no_key_and_no_volume),
       cmocka_unit_test (a_reply_with_one_thing_wrong_is_refused),
       cmocka_unit_test (an_expiry_date_with_one_thing_wrong_is_refused),
       cmocka_unit_test (a_reply_to_another_operation_is_refused),
