@@ -22,6 +22,9 @@ packages_package=(build-essential debhelper dpkg-dev lintian)
 packages_test+=(chromium)
 [ -d /run/systemd/system ] || packages_test+=(prometheus)
 
+# Whole machines (tests/functional/lib-guest.sh): QEMU, and what is put into them.
+packages_test+=(qemu-system-x86 busybox-static cpio kmod nbd-client)
+
 # A Node.js from elsewhere brings its own npm, which Debian's package would not go with.
 command -v npm >/dev/null || packages_test+=(nodejs npm)
 
