@@ -15,7 +15,6 @@
 #include "common/json.h"
 #include "common/paths.h"
 #include "common/unix-socket.h"
-#include "nbd-plugin/clients.h"
 #include "nbd-plugin/log.h"
 #include "nbd-plugin/status.h"
 
@@ -369,7 +368,6 @@ listen_at (struct control *control, struct error *err)
       || listen (control->listen_fd, CLIENTS_MAX) < 0 || lstat (control->path, &st) < 0)
     return error_set_errno (err, errno, "control socket %s", control->path);
   control->inode = st.st_ino;
-  clients_spare (control->path);
   return 0;
 }
 

@@ -31,8 +31,7 @@ struct keymon {
   pthread_cond_t started; /* the first round of asking is over */
   bool first_round_over;
   bool ends;
-  uint64_t quit_at_ms;    /* when the keys go since the server was told to end; 0: it was not */
-  uint64_t hang_up_at_ms; /* when clients are hung up on, from then on */
+  uint64_t quit_at_ms; /* when the keys go since the server was told to end; 0: it was not */
   bool quitted;
 
   struct fence fence;

@@ -13,16 +13,12 @@
 #include "common/checked.h"
 #include "common/io.h"
 #include "kms/client.h"
-#include "nbd-plugin/clients.h"
 #include "nbd-plugin/fence/keymon-state.h"
 
 /* What requests that run get to end after the server was told to: then the keys go, whoever still
  * holds a connection.
  */
 #define QUIT_MS 5000
-
-/* Busy connections have ended by then.  Again after that: another one may just have come. */
-#define HANG_UP_MS 200
 
 /* The highest that a thread with an ordinary priority can't preempt, and the lowest such. */
 #define REALTIME_PRIORITY 1
@@ -102,10 +98,8 @@ arm (struct keymon *keymon, uint64_t at_ms)
 static void
 begin_to_quit (struct keymon *keymon)
 {
-  if (keymon->quit_at_ms == 0) {
+  if (keymon->quit_at_ms == 0)
     keymon->quit_at_ms = clock_ms () + QUIT_MS;
-    keymon->hang_up_at_ms = clock_ms () + HANG_UP_MS;
-  }
   gate_release (&keymon->volume->gate);
 }
 
@@ -136,24 +130,6 @@ note_first_round (struct keymon *keymon)
   pthread_cond_signal (&keymon->started);
 }
 
-static void
-hang_up (struct keymon *keymon)
-{
-  if (clock_ms () < keymon->hang_up_at_ms)
-    return;
-  clients_hang_up ();
-  keymon->hang_up_at_ms = clock_ms () + HANG_UP_MS;
-}
-
-static uint64_t
-next_ms (struct keymon *keymon)
-{
-  if (keymon->quitted)
-    return UINT64_MAX;
-  return keymon->quit_at_ms == 0 ? keymon_next_ms (keymon)
-                                 : MIN (keymon_next_ms (keymon), keymon->hang_up_at_ms);
-}
-
 /* False when the thread shall end. */
 static bool
 turn (struct keymon *keymon, bool told_to_quit)
@@ -167,12 +143,10 @@ turn (struct keymon *keymon, bool told_to_quit)
   if (!keymon->quitted) {
     keymon_step (keymon);
     note_first_round (keymon);
-    if (keymon->quit_at_ms != 0)
-      hang_up (keymon);
     if (keymon->quit_at_ms != 0 && clock_ms () >= keymon->quit_at_ms)
       keymon_close_for_good (keymon);
   }
-  arm (keymon, next_ms (keymon));
+  arm (keymon, keymon->quitted ? UINT64_MAX : keymon_next_ms (keymon));
   if (desk_find (&keymon->desk, DESK_DONE))
     signal_fd (keymon->result_fd);
   return true;

@@ -60,8 +60,8 @@ int keymon_start (struct volume *volume, struct header *header, struct teller *t
 int keymon_await (struct keymon *keymon, struct error *err) MUST_CHECK;
 
 /* To be called when the server is told to end, from a signal handler too: who waits for the key is
- * let go, idle clients are hung up on, requests get five seconds to end, then the gate closes and
- * the keys are wiped, also when clients keep their connections.
+ * let go, requests get five seconds to end, then the gate closes and the keys are wiped, also when
+ * clients keep their connections.
  */
 void keymon_quit (struct keymon *keymon);
 
