@@ -3,7 +3,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include "config.h"
 #include "crypto/secret.h"
 #include "nbd-plugin/control.h"
+#include "nbd-plugin/ending.h"
 #include "nbd-plugin/fence/keymon.h"
 #include "nbd-plugin/log.h"
 #include "nbd-plugin/params.h"
@@ -73,9 +73,12 @@ keyfence_load (void)
   params = params_default ();
 }
 
+/* By whoever comes first: nbdkit, or the end of a server that has clients. */
 static void
 stop (void)
 {
+  static pthread_mutex_t once = PTHREAD_MUTEX_INITIALIZER;
+  LOCK_FOR_SCOPE (&once);
   struct keymon *stopped = keymon;
 
   control_stop (control);
@@ -184,40 +187,14 @@ say_ready (const struct error *err)
   params.ready_fd = -1;
 }
 
-/* nbdkit has no callback for "the server was told to end": .cleanup comes when the last client has
- * gone. So its handlers are called after ours.
- */
-static const int quit_signals[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP};
-static struct sigaction nbdkit_actions[sizeof quit_signals / sizeof quit_signals[0]];
-
+/* From a signal handler. */
 static void
-on_quit_signal (int sig)
+told_to_end (void)
 {
   struct keymon *told = keymon;
-  int e = errno;
 
   if (told)
     keymon_quit (told);
-  for (size_t i = 0; i < sizeof quit_signals / sizeof quit_signals[0]; i++)
-    if (quit_signals[i] == sig)
-      nbdkit_actions[i].sa_handler (sig);
-  errno = e;
-}
-
-static void
-watch_signals (void)
-{
-  for (size_t i = 0; i < sizeof quit_signals / sizeof quit_signals[0]; i++) {
-    struct sigaction action;
-
-    if (sigaction (quit_signals[i], NULL, &nbdkit_actions[i]) < 0
-        || (nbdkit_actions[i].sa_flags & SA_SIGINFO) || nbdkit_actions[i].sa_handler == SIG_IGN
-        || nbdkit_actions[i].sa_handler == SIG_DFL)
-      continue;
-    action = nbdkit_actions[i];
-    action.sa_handler = on_quit_signal;
-    sigaction (quit_signals[i], &action, NULL);
-  }
 }
 
 static int
@@ -252,8 +229,8 @@ start (struct error *err)
   if (keymon_start (volume, taken, teller, &started, err) < 0)
     return -1;
   keymon = started;
-  watch_signals (); /* waiting for the key ends by them */
-  if (keymon_await (started, err) < 0) {
+  /* Waiting for the key ends by signals, too. */
+  if (ending_prepare (told_to_end, stop, err) < 0 || keymon_await (started, err) < 0) {
     stop ();
     return -1;
   }
@@ -282,7 +259,9 @@ keyfence_open (int readonly)
   struct error err = {0};
   struct connection *connection = connection_new (volume, readonly, &err);
 
-  if (!connection)
+  if (connection)
+    ending_add_client ();
+  else
     nbdkit_error ("%s", err.text);
   return connection;
 }
@@ -291,6 +270,7 @@ static void
 keyfence_close (void *handle)
 {
   connection_free (handle);
+  ending_remove_client ();
 }
 
 static int64_t
@@ -387,6 +367,7 @@ reply (int r)
 {
   if (r == 0)
     return 0;
+  ending_hold ();
   nbdkit_set_error (-r);
   return -1;
 }
