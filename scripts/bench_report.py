@@ -6,6 +6,10 @@ from bench_compare import BASE, against, index, uncertainty
 
 COLOURS = {"null": "#c8c8c8", "bare disk": "#c8c8c8", "file": "#8a8f98", "keyfence auto": "#0b7a5c",
            "keyfence sync": "#3fa88a", "keyfence uring": "#9ad1be", "luks filter": "#d98e32", "qemu luks": "#b5503c"}
+DRAWN = (BASE, "keyfence auto", "luks filter", "qemu luks")  # the other engines are for the tables
+NAMES = {"file": "nbdkit file, plaintext", "keyfence auto": "keyfence", "luks filter": "nbdkit luks filter",
+         "qemu luks": "qemu-nbd LUKS"}
+LIMITS = ("null", "bare disk")  # drawn as a mark: nothing that serves the disk can be faster
 
 
 def ordered(values):
@@ -77,6 +81,16 @@ def text(x, y, words, size=11, anchor="middle", extra=""):
             f'{html.escape(str(words))}</text>')
 
 
+def draw_limit(cells, store, workload, left, right, bottom, scale, highest):
+    for server in LIMITS:
+        found = against(cells, (store, 1, workload, server))
+        if found:
+            y = bottom - min(statistics.median(found), highest) * scale
+            return [f'<line x1="{left - 3:.1f}" x2="{right + 3:.1f}" y1="{y:.1f}" y2="{y:.1f}" stroke="#222" '
+                    'stroke-width="1.6"/>']
+    return []
+
+
 def draw_panel(cells, store, workloads, servers, top):
     """Bars of one store, one connection: throughput against plaintext, the figure above each bar."""
     ratios = {}
@@ -86,7 +100,9 @@ def draw_panel(cells, store, workloads, servers, top):
             if found:
                 ratios[workload, server] = (statistics.median(found),
                                             statistics.median(cells[store, 1, workload, server]["mib_s"]))
-    highest = min(max([r for r, _ in ratios.values()] + [1.0]), 4.0)
+    limits = [statistics.median(found) for workload in workloads for server in LIMITS
+              if (found := against(cells, (store, 1, workload, server)))]
+    highest = min(max([r for r, _ in ratios.values()] + limits + [1.0]), 4.0)
     scale, bottom = PANEL_H / highest, top + PANEL_H
     out = [text(LEFT, top - 14, f"{store}: throughput against unencrypted nbdkit file = 1; MiB/s above the bars",
                 13, "start", 'font-weight="bold"')]
@@ -105,6 +121,7 @@ def draw_panel(cells, store, workloads, servers, top):
             label_y = bottom - height - 3
             out.append(text(x + bar_w / 2 + 3, label_y, f"{value:.0f}", 8, "start",
                             f'transform="rotate(-90 {x + bar_w / 2 + 3:.1f} {label_y:.1f})"'))
+        out += draw_limit(cells, store, workload, start, start + bar_w * len(servers), bottom, scale, highest)
         out.append(text(LEFT + (i + 0.5) * group_w, bottom + 15, workload))
     out.append(f'<line x1="{LEFT}" x2="{LEFT + PANEL_W}" y1="{bottom}" y2="{bottom}" stroke="#333"/>')
     one = bottom - scale
@@ -116,16 +133,20 @@ def draw_panel(cells, store, workloads, servers, top):
 
 def draw(run_data):
     cells, results = index(run_data), run_data["results"]
-    servers = [s for s in ordered(r["server"] for r in results) if s not in ("null", "bare disk")]
+    present = ordered(r["server"] for r in results)
+    servers = [s for s in DRAWN if s in present]
     stores = ordered(r["store"] for r in results)
     workloads = ordered(r["workload"] for r in results)
     height = TOP + len(stores) * (PANEL_H + GAP) + 30
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + PANEL_W + 20} {height}" '
            'font-family="sans-serif" fill="#222">', '<rect width="100%" height="100%" fill="#fff"/>']
     for i, server in enumerate(servers):
-        x = LEFT + i * 145
+        x = LEFT + i * 165
         out.append(f'<rect x="{x}" y="14" width="12" height="12" fill="{COLOURS.get(server, "#666")}"/>')
-        out.append(text(x + 17, 24, server, 12, "start"))
+        out.append(text(x + 17, 24, NAMES.get(server, server), 12, "start"))
+    out.append(f'<line x1="{LEFT + len(servers) * 165}" x2="{LEFT + len(servers) * 165 + 14}" y1="20" y2="20" '
+               'stroke="#222" stroke-width="1.6"/>')
+    out.append(text(LEFT + len(servers) * 165 + 19, 24, "limit (null plugin, bare disk)", 12, "start"))
     for i, store in enumerate(stores):
         out += draw_panel(cells, store, workloads, servers, TOP + 10 + i * (PANEL_H + GAP))
     machine = run_data["machine"]
