@@ -7,7 +7,7 @@ import re
 
 from clouds import unix_ms
 
-TICK_MS = 10  # of the client's time line
+LONG_TICK_MS = 100  # on a busy machine
 STALL_MS = 5000
 
 
@@ -27,15 +27,16 @@ class Evidence:
         self.figures = {}
 
     def served_between(self, from_ms, to_ms):
-        """The first moment of that time in which a request was served, or None."""
-        for start, end, seen in self.outcomes:
-            first = max(start, from_ms)
-            if "served" in seen and min(end, to_ms) - first > 2 * TICK_MS:
-                return first
+        """A moment of that time in which a request was served for sure, or None."""
+        for start, end, seen, tick in self.outcomes:
+            if "served" in seen and from_ms < start and start + tick < to_ms:
+                return start
+            if "served" in seen and min(end, to_ms) - max(start + tick, from_ms) > LONG_TICK_MS:
+                return max(start, from_ms)
         return None
 
     def last_served_before(self, ms):
-        return max((min(end, ms) for start, end, seen in self.outcomes if "served" in seen and start < ms),
+        return max((min(end, ms) for start, end, seen, _ in self.outcomes if "served" in seen and start < ms),
                    default=None)
 
     def of_our_key(self, request):
@@ -65,9 +66,9 @@ class Evidence:
 def availability(e):
     """Refused or lost only where an event has excused it; and no request hangs."""
     longest = 0
-    for start, end, seen in e.outcomes:
+    for start, end, seen, tick in e.outcomes:
         bad = seen & {"refused", "lost"}
-        windows = [(a, b, what) for a, b, what in e.volume.excused if a <= start and end - 2 * TICK_MS <= b]
+        windows = [(a, b, what) for a, b, what in e.volume.excused if a <= start + tick and end - tick <= b]
         for kind in bad:
             if not any(kind in what for _, _, what in windows):
                 yield f"{kind} at {start} for {end - start} ms, and no event had excused it"
@@ -111,7 +112,7 @@ def pauses(e):
     """How long the client was not served while its server was replaced; a figure, no finding."""
     longest = {}
     for kind, start, end in e.volume.pauses:
-        runs = [(b - a) for a, b, seen in e.outcomes if "served" not in seen and a < end and b > start]
+        runs = [(b - a) for a, b, seen, _ in e.outcomes if "served" not in seen and a < end and b > start]
         longest[kind] = max(longest.get(kind, 0), sum(runs))
     e.figures["pauses_ms"] = longest
     return ()
@@ -139,6 +140,9 @@ def causes(e):
         near = [r for r in e.records if record["ms"] - window <= r["ms"] <= record["ms"] + 500]
         if record["reason"] == "operator":
             fine = any(r["event"] == "command" for r in near)
+        elif record["reason"] == "no_answer":  # what did not answer in time may do so later
+            fine = any(r["event"] == "operation" and r["class"] == "outage"
+                       and abs(r["ms"] - record["ms"]) < window for r in e.records)
         else:
             fine = any(r["event"] == "operation" and r["reason"] == record["reason"] for r in near)
         if not fine:
@@ -180,7 +184,7 @@ def flat(e):
     worst = 0
     for pid, samples in lives.items():
         early = [s for s in samples if 2 <= s["age_s"] <= 8]
-        late = samples[-5:]
+        late = samples[-15:]  # longer than a drill, which is a client, too
         if not early or late[0]["age_s"] < 12:
             continue
         for what, slack in (("threads", 2), ("descriptors", 4), ("children", 1)):

@@ -191,15 +191,16 @@ class Volume:
         self.client = None
 
     def outcomes(self):
-        """What the client saw: (from_ms, to_ms, {"served", "refused", "lost"}), in order."""
+        """What the client saw, in order: (from_ms, to_ms, {"served", "refused", "lost"}, tick_ms), where the
+        first of it was in the first tick_ms."""
         runs = []
         with open(self.timeline) as f:
             for line in f:
                 words = line.split()
-                if len(words) == 4 and words[0].isdigit() and len(words[0]) > 12:
-                    seen = {kind for kind, bit in zip(("served", "refused", "lost"), words[1:]) if bit == "1"}
-                    runs.append((int(words[0]), seen))
-        return [(a[0], b[0], a[1]) for a, b in zip(runs, runs[1:])]
+                if len(words) == 5 and words[0].isdigit():
+                    seen = {kind for kind, bit in zip(("served", "refused", "lost"), words[2:]) if bit == "1"}
+                    runs.append((int(words[0]), seen, int(words[1])))
+        return [(a[0], b[0], a[1], a[2]) for a, b in zip(runs, runs[1:])]
 
     def verify(self):
         done = subprocess.run([os.path.join(self.setting.helpers, "nbd-journal"), "verify", self.uri,

@@ -265,11 +265,12 @@ tell_outcomes (void)
       outcome |= (now[i] != before[i]) << i;
     memcpy (before, now, sizeof before);
     if (outcome != told)
-      printf ("%" PRId64 " %d %d %d\n", since_ms, outcome & 1, outcome >> 1 & 1, outcome >> 2);
+      printf ("%" PRId64 " %" PRId64 " %d %d %d\n", since_ms, wall_clock_ms () - since_ms,
+              outcome & 1, outcome >> 1 & 1, outcome >> 2);
     told = outcome;
     fflush (stdout);
   }
-  printf ("%" PRId64 " 0 0 0\n", wall_clock_ms ());
+  printf ("%" PRId64 " 0 0 0 0\n", wall_clock_ms ());
 }
 
 static void
