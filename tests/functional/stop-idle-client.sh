@@ -2,7 +2,7 @@
 # A server that was told to end hangs up on clients that have nothing to ask, at once, over a Unix socket and
 # over TCP; what was asked before is answered; nobody is refused.
 . "$(dirname "$0")/lib.sh"
-require jq nc perl
+require jq nc perl python3
 make_volume "$dir/disk" 16M
 
 # idle_client ADDRESS FILE: negotiates by hand, reads a block, and then waits for whatever comes, saying what.
