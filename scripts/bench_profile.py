@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 from bench_compare import BASE
 from bench_servers import MIB, Server, fill, run_fio, start_keyfence
@@ -20,10 +21,12 @@ WORKLOADS = {"4k read": ("randread", "4k"), "4k write": ("randwrite", "4k"), "1M
 DEPTHS = {"4k": 32, "1M": 8}
 
 # In this order, the first that fits: a pattern for the kernel's entry, or for "object symbol" in user space.
-KERNEL = (("socket: receive", r"sys_(read|recv\w*)$"), ("socket: send", r"sys_(send\w*|write)$"),
-          ("store: read and write", r"sys_(p(read|write)\w*|io_uring_enter|fdatasync)$"),
-          ("store: read and write", r"^io_(wq|worker)"), ("wake-ups and locks", r"sys_futex$"))
-USER = (("AES", r"keyfence-plugin\S* .*(xts|vaes|aes|crypt_(sectors|units|run))"), ("AES", r"lib(gcrypt|crypto)"),
+KERNEL = (("socket: receive", r"sys_(read|recv\w*)$|^__(libc_)?(read|recv)$"),
+          ("socket: send", r"sys_(send\w*|write)$|^__(libc_)?(send|write)$"),
+          ("store: read and write",
+           r"sys_(p(read|write)\w*|io_uring_enter|fdatasync)$|^__libc_p(read|write)|^io_(wq|worker)"),
+          ("wake-ups and locks", r"sys_futex$|lll_lock|futex"))
+USER = (("AES", r"keyfence-plugin\S* .*(crypt_(encrypt|decrypt|sectors)|(en|de)crypt_\d+|vaes)|lib(gcrypt|crypto)"),
         ("keyfence, the rest of it", r"keyfence-plugin|vdso"), ("nbdkit and libc", r""))
 ROWS = ("socket: receive", "socket: send", "wake-ups and locks", "nbdkit and libc", "keyfence, the rest of it", "AES",
         "store: read and write", "kernel, the rest of it")
@@ -57,12 +60,21 @@ def shares(path):
     return {name: count / total for name, count in counts.items()} if total else None
 
 
+def wait_for_data(path):
+    """Until perf has begun to write, and so has its counters."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end and not (os.path.exists(path) and os.path.getsize(path)):
+        time.sleep(0.05)
+    time.sleep(0.3)
+
+
 def profile(server, workload, folder, options):
     """Microseconds of the server's processor time a request, by row; or None."""
     rw, block = WORKLOADS[workload]
-    path = os.path.join(folder, "perf.data")
+    path = os.path.join(folder, f"{server.name}-{workload}.perf".replace(" ", "-"))
     perf = subprocess.Popen(["perf", "record", "-q", "-e", "cpu-clock", "-F", "2999", "-g", "-o", path, "-p",
                              str(server.process.pid)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for_data(path)
     before = server.cpu_s()
     done = run_fio(server, (rw, block, DEPTHS[block]), 1, options.seconds, options.size, 100)
     cpu_s = server.cpu_s() - before

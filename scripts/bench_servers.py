@@ -1,4 +1,5 @@
 """bench_servers.py owns the servers that are measured, their images, and the client, fio."""
+import contextlib
 import json
 import os
 import resource
@@ -11,8 +12,12 @@ MIB = 1 << 20
 
 
 def children(pid):
-    with open(f"/proc/{pid}/task/{pid}/children") as f:
-        return [int(child) for child in f.read().split()]
+    found = []
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with contextlib.suppress(OSError):  # it has ended
+            with open(f"/proc/{pid}/task/{thread}/children") as f:
+                found += [int(child) for child in f.read().split()]
+    return found
 
 
 def peak_kb(pid):
