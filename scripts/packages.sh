@@ -12,7 +12,8 @@ packages_build=(gcc libc6-dev meson ninja-build pkg-config perl
 
 # To test: NBD clients, file systems, fault finding, lints.
 packages_test=(bash-completion clang clang-format libclang-rt-14-dev llvm fio gdb iproute2 jq
-  netcat-openbsd openssl perl procps python3 psmisc qemu-utils shellcheck systemd xxd valgrind xfsprogs libc6-dbg)
+  netcat-openbsd openssl perl procps python3 psmisc qemu-utils shellcheck systemd
+  systemd-container xxd valgrind xfsprogs libc6-dbg)
 
 # To make Debian packages and judge them.
 packages_package=(build-essential debhelper dpkg-dev lintian)
