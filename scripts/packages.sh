@@ -25,6 +25,8 @@ packages_test+=(chromium)
 
 # Whole machines (tests/functional/lib-guest.sh): QEMU, and what is put into them.
 packages_test+=(qemu-system-x86 busybox-static cpio kmod nbd-client)
+# libvirt's schemas, for its XML in the guide.
+packages_test+=(libvirt0 libxml2-utils)
 
 # A Node.js from elsewhere brings its own npm, which Debian's package would not go with.
 command -v npm >/dev/null || packages_test+=(nodejs npm)

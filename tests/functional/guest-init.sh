@@ -32,10 +32,15 @@ if [ -e /sys/class/net/eth0 ]; then
   ip route add default via 10.0.2.2
 fi
 
+# busybox prefers its own programs to those of the same name that were brought along.
+for program in /usr/bin/*; do
+  [ ! -x "$program" ] || echo "alias ${program##*/}=$program"
+done >/run/aliases
+
 exec 3<>/dev/channel/command || { echo "guest: there is no port for commands"; poweroff -f; }
 echo "ready $(cut -d ' ' -f 1 /proc/uptime)" >&3
 while IFS= read -r line <&3; do
-  printf '%s' "$line" | base64 -d >/run/command
+  { cat /run/aliases; printf '%s' "$line" | base64 -d; } >/run/command
   status=0
   sh /run/command >/run/output 2>&1 3>&- </dev/null || status=$?
   printf '%s %s\n' "$status" "$(base64 -w 0 /run/output)" >&3

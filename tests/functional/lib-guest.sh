@@ -205,7 +205,7 @@ guest_prepare ()
 
 guest_needs_network ()
 {
-  guest_network=(-netdev user,id=network -device virtio-net-pci,netdev=network,romfile=)
+  guest_network=(-netdev 'user,id=network' -device 'virtio-net-pci,netdev=network,romfile=')
 }
 
 # guest_start [options of QEMU...]: until it takes commands.
@@ -387,6 +387,7 @@ guest_journal_pause ()
 # guest_journal_stop FILE: ends it; all that was told is there, and the writer saw no error.
 guest_journal_stop ()
 {
+  # shellcheck disable=SC2016  # in the guest
   guest 'kill $(pidof guest-journal); while pidof guest-journal >/dev/null; do sleep 0.1; done'
   ! grep -v '^durable ' "$dir/journal.log" || fail "the guest's program saw an error"
   guest "guest-journal check '$1' $(guest_journal_last)" || fail "the journal is not complete"
