@@ -9,6 +9,7 @@
 #include "tools/control.h"
 #include "tools/machines/machines.h"
 #include "tools/print.h"
+#include "tools/volume-config.h"
 #include "tools/volume.h"
 
 #define DEFAULT_TIMEOUT_MS 5000
@@ -51,12 +52,32 @@ find_uuid (const char *name, char ret_uuid[HEADER_UUID_MAX], struct error *err)
   return 0;
 }
 
+/* Of a volume that has a configuration: what that says. */
+static int
+place_of_config (const char *name, struct disk_place *ret, struct error *err)
+{
+  CLEANUP_CONFIG struct config config = {0};
+  CLEANUP_FREE char *socket = NULL;
+
+  if (config_load (name, &config, err) < 0)
+    return -1;
+  if (config.port)
+    return error_set (err, ERROR_USAGE,
+                      "%s serves it by TCP: give --uri nbd://HOST:%s with the host as QEMU has it",
+                      config.file, config.port);
+  if (config_socket (&config, false, &socket, err) < 0)
+    return -1;
+  return disk_place_parse (socket, ret, err);
+}
+
 static int
 place_of_volume (const char *name, struct disk_place *ret, struct error *err)
 {
   CLEANUP_FREE char *path = NULL;
   char uuid[HEADER_UUID_MAX];
 
+  if (config_is_meant (name))
+    return place_of_config (name, ret, err);
   if (find_uuid (name, uuid, err) < 0)
     return -1;
   path = path_socket (uuid, "nbd", false);

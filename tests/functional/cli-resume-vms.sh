@@ -121,6 +121,24 @@ for nodes in null '{}' '"text"' '[null, 7, "x", {"drv": 1, "file": {}}]'; do
   resume 0 --volume "$uuid" --json "$dir/vm.qmp"
   assert_json "$(cat "$dir/output")" '.machines[0].result == "other_disk"'
 done
+# A volume that has a configuration, by its name.
+export KEYFENCE_CONFDIR=$dir/conf
+mkdir "$KEYFENCE_CONFDIR"
+echo 'path = /srv/wages.kf' >"$KEYFENCE_CONFDIR/wages.conf"
+printf 'path = /srv/other.kf\nsocket = %s\n' "$dir/other.nbd" >"$KEYFENCE_CONFDIR/other.conf"
+printf 'path = /srv/tcp.kf\nport = 10809\n' >"$KEYFENCE_CONFDIR/tcp.conf"
+while read -r name place result; do
+  is vm "{\"status\": \"io-error\", \"nodes\": $(nodes "nbd+unix://?socket=$place")}"
+  resume 0 --json --volume "$name" "$dir/vm.qmp"
+  assert_json "$(cat "$dir/output")" ".machines[0].result == \"$result\"" "a disk at $place, and the volume $name"
+done <<EOT
+wages $KEYFENCE_RUNDIR/wages.nbd resumed
+wages $dir/other.nbd other_disk
+other $dir/other.nbd resumed
+EOT
+resume 2 --volume tcp "$dir/vm.qmp"
+said 'serves it by TCP: give --uri' stderr
+
 # Over TCP.
 while read -r uri file; do
   is vm "{\"status\": \"io-error\", \"nodes\": $(nodes "$file")}"
