@@ -10,6 +10,7 @@ for parameters in "cache=none 4096" "cache=writeback 4096" "cache=writeback 528"
   read -r cache block <<<"$parameters"
   rm -f "$dir/undo"
   start_server "$dir/disk" "$cache"
+  rm -f "$dir/load.log" # it may hold what the last one said
   nbd_journal load "$uri" "$dir/journal" $((seed++)) "$block" 6 >"$dir/load.log" 2>&1 &
   load=$!
   wait_for 60 grep -q ready "$dir/load.log" || fail "the load never got ready"
