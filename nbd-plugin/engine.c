@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -68,13 +69,17 @@ engine_uring_probe (void)
 }
 #endif
 
-/* A file system of RAM takes O_DIRECT on newer kernels, and has nothing to wait for. */
+/* A file system of RAM takes O_DIRECT on newer kernels, and has nothing to wait for.  (Of a device
+ * it would be /dev that is asked about.)
+ */
 static bool
 in_memory (const struct backing *backing)
 {
   struct statfs s;
+  struct stat st;
 
-  return fstatfs (backing->fd, &s) == 0 && (s.f_type == TMPFS_MAGIC || s.f_type == RAMFS_MAGIC);
+  return fstat (backing->fd, &st) == 0 && S_ISREG (st.st_mode) && fstatfs (backing->fd, &s) == 0
+         && (s.f_type == TMPFS_MAGIC || s.f_type == RAMFS_MAGIC);
 }
 
 /* Measured on 2 cores of an AMD EPYC (Zen 5), virtio disk with ext4, Linux 6.18, nbdkit 1.32, fio's

@@ -2,6 +2,7 @@
 # A block device is served as a file is: all of it, aligned or not, and nothing beyond it.
 . "$(dirname "$0")/lib.sh"
 require_loop
+require jq nc
 truncate -s 20M "$dir/backing"
 device=$(losetup -f --show "$dir/backing")
 at_exit "losetup -d $device"
@@ -10,6 +11,9 @@ keyfence create --key "$key" "$device" >"$dir/create.log" 2>&1
 for cache in none writeback; do
   start_server "$device" cache=$cache
   assert_eq "$(nbd_io size)" $((19 << 20)) "size"
+  # A device is no file in RAM, though its node in /dev is.
+  [ "$cache" = writeback ] || [ -n "${KEYFENCE_ENGINE:-}" ] ||
+    assert_json "$(server_status_json)" '.engine == "auto" or .engine_note != null'
   nbd_io "write 0 4k 0x41" "write 18M 1M 0x42" "write 4097 1000 0x43 fua" "flush" \
     "read 0 4k 0x41" "read 18M 1M 0x42" "read 4097 1000 0x43" "!EINVAL read 19M 512 0"
   nbd_model own "$uri" 1 200 4
