@@ -146,5 +146,5 @@ wait_for 20 expect_fail 1 'not served' keyfence status disk
 echo "control = $dir/control" >>"$KEYFENCE_CONFDIR/disk.conf"
 keyfence serve disk --pidfile "$dir/pid" >"$dir/output"
 keyfence status disk >/dev/null
-expect_fail 1 'not at the usual place' keyfence status "$dir/disk.kf"
+expect_fail 1 'has no control socket in' keyfence status "$dir/disk.kf"
 stop
