@@ -101,7 +101,7 @@ class Day:
 
     def parameters(self, grace):
         pace = (self.arguments.patience + 1) // 2
-        return [f"check-interval={pace}s", f"confirm-delay={self.confirm_ms}ms", f"check-timeout={pace}s",
+        return [f"check-interval={pace}s", f"confirm-delay={self.confirm_ms}ms", f"check-timeout={2 * pace}s",
                 f"grace={grace}"]
 
     def orders(self):
@@ -111,7 +111,7 @@ class Day:
         volume = Volume(self.setting, "orders", {
             "cloud": aws, "key": key, "secondary": azure.ctl("create-key", "azure", "kek-orders"),
             "variables": {**self.cloud_variables(), **self.aws_user("orders")},
-            "parameters": self.parameters("6s"), "grace_s": 6, "size": 16 * MIB, "block": 4096})
+            "parameters": self.parameters("8s"), "grace_s": 8, "size": 16 * MIB, "block": 4096})
         volume.role = None
         volume.denials = aws_denials(key, "user/orders")
         return volume
@@ -153,7 +153,7 @@ class Day:
         aws.ctl("policy", "role/archive", "everything")
         volume = Volume(self.setting, "archive", {
             "cloud": aws, "key": key, "variables": {**self.cloud_variables(), "HOME": home},
-            "parameters": self.parameters("8s") + ["cache=writeback"], "grace_s": 8, "size": 16 * MIB,
+            "parameters": self.parameters("10s") + ["cache=writeback"], "grace_s": 10, "size": 16 * MIB,
             "block": 6144})
         volume.role = "archive"
         gone = denial("role_denied", ["create-role", "archive", "--trust", f"arn:aws:iam::{account}:user/nobody"],

@@ -43,7 +43,7 @@ def wiped(day, status):
 def fault(volume, kind, seconds):
     operation = "Decrypt" if volume.key.startswith("arn:") else "UnwrapKey"
     volume.cloud.ctl("fault", *kind.split(), "--op", operation, "--key", volume.key.rsplit("/", 1)[1],
-                     *(["--for", f"{seconds}s"] if seconds else []))
+                     "--for", f"{seconds}s")
 
 
 def revoke(volume, denial):
@@ -77,8 +77,9 @@ def denied(day, volume):
 def denied_in_an_outage(day, volume):
     denial = volume.denials[0]
     with excused(day, volume, "refused"):
-        fault(volume, "throttle", 3)
-        outage_seen(volume)
+        before = volume.status()
+        fault(volume, "throttle", 4)
+        outage_seen(volume, before)
         revoke(volume, denial)
         volume.await_state("fenced", denial["reason"])
         restore(volume, denial)
@@ -159,11 +160,14 @@ def fenced_by_hand(day, volume):
 
 # ---- outages -------------------------------------------------------------------------------------------
 
-def outage_seen(volume):
-    if volume.secondary:
-        volume.await_("the secondary", lambda s: s["held_by"] == "secondary" or s["state"] == "grace")
-    else:
-        volume.await_state("grace")
+def unanswered(status):
+    return sum(n for name, n in status["checks_by_class"].items() if name not in ("ok", "denied"))
+
+
+def outage_seen(volume, before):
+    """Since `before`, a status: by a check without an answer, the secondary, or grace."""
+    return volume.await_("the outage", lambda s: s["state"] == "grace" or s["held_by"] == "secondary"
+                         or unanswered(s) > unanswered(before))
 
 
 def outage_over(volume):
@@ -172,27 +176,28 @@ def outage_over(volume):
 
 def outage(day, volume):
     kind = day.random(volume).choice(OUTAGES)
-    fault(volume, kind, day.random(volume).choice([2, 3]))
-    outage_seen(volume)
-    status = volume.status()
+    before = volume.status()
+    fault(volume, kind, 4)  # longer than a check with all its attempts
+    status = outage_seen(volume, before)
     outage_over(volume)
     return f"{kind}: {'held by the secondary' if status['held_by'] == 'secondary' else status['state']}, and over"
 
 
 def outage_beyond_the_lease(day, volume):
-    fault(volume, "status 500", None)
-    with excused(day, volume, "refused") if not volume.secondary else contextlib.nullcontext():
-        if volume.secondary:
-            outage_seen(volume)
-            time.sleep(volume.grace_s + 1)
-            told = "the secondary held it beyond the primary's lease"
-        else:
-            start = now_ms()
-            volume.await_state("fenced", seconds=volume.grace_s + 15)
-            told = f"fenced when the lease had ended, after {since(start)}"
-        volume.cloud.ctl("clear", "status")
+    if volume.secondary:
+        before = volume.status()
+        fault(volume, "status 500", volume.grace_s + 2)
+        outage_seen(volume, before)
+        time.sleep(volume.grace_s + 1)
         outage_over(volume)
-    return told
+        return "the secondary held it beyond the primary's lease"
+    with excused(day, volume, "refused"):
+        start = now_ms()
+        fault(volume, "status 500", volume.grace_s + 6 * day.setting.patience)
+        volume.await_state("fenced")
+        fenced = since(start)
+        outage_over(volume)
+    return f"fenced when the lease had ended, after {fenced}"
 
 
 # ---- the processes ---------------------------------------------------------------------------------------

@@ -140,7 +140,7 @@ class Volume:
     def status(self):
         return self.ask("status")
 
-    def await_(self, what, condition, seconds=25):
+    def await_(self, what, condition, seconds=40):
         """Until the status is as it must be; the status then."""
         end = time.monotonic() + seconds * self.setting.patience
         while True:
@@ -153,7 +153,7 @@ class Volume:
                 raise Broken(f"{what} did not come within {seconds} s: {json.dumps(status)}")
             time.sleep(0.05)
 
-    def await_state(self, state, reason=None, seconds=25):
+    def await_state(self, state, reason=None, seconds=40):
         return self.await_(f"{state} {reason or ''}".strip(),
                            lambda s: s["state"] == state and reason in (None, s["reason"]), seconds)
 
@@ -197,7 +197,7 @@ class Volume:
         with open(self.timeline) as f:
             for line in f:
                 words = line.split()
-                if len(words) == 5 and words[0].isdigit():
+                if len(words) == 5 and len(words[0]) > 12 and words[0].isdigit():
                     seen = {kind for kind, bit in zip(("served", "refused", "lost"), words[2:]) if bit == "1"}
                     runs.append((int(words[0]), seen, int(words[1])))
         return [(a[0], b[0], a[1], a[2]) for a, b in zip(runs, runs[1:])]
