@@ -71,9 +71,9 @@ struct command {
 extern const struct command *const commands[];
 const struct command *command_find (const char *name);
 
-extern const struct command command_adopt, command_bench, command_check, command_create,
-    command_destroy, command_drill, command_exporter, command_fence, command_header_backup,
-    command_header_restore, command_help, command_inspect, command_policy, command_reload,
-    command_resume_vms, command_serve, command_status, command_unfence;
+extern const struct command command_adopt, command_attach, command_bench, command_check,
+    command_create, command_destroy, command_detach, command_drill, command_exporter, command_fence,
+    command_header_backup, command_header_restore, command_help, command_inspect, command_policy,
+    command_reload, command_resume_vms, command_serve, command_status, command_unfence;
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <blkid.h>
@@ -51,6 +52,34 @@ probe_signatures (int fd, const char *path, bool *ret_holds, char ret_what[HOLDS
   }
   else
     return error_set (err, ERROR_SYSTEM, "%s: libblkid can't tell what it holds", path);
+  return 0;
+}
+
+int
+holds_file_system (int fd, const char *path, bool *ret_found, char ret_type[HOLDS_MAX],
+                   struct error *err)
+{
+  CLEANUP (cleanup_probe)
+  blkid_probe probe = blkid_new_probe ();
+  const char *type, *usage;
+  int r;
+
+  if (!probe || blkid_probe_set_device (probe, fd, 0, 0) < 0
+      || blkid_probe_enable_superblocks (probe, 1) < 0
+      || blkid_probe_set_superblocks_flags (probe, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_USAGE) < 0)
+    return error_set (err, ERROR_SYSTEM, "%s: libblkid can't look at what it holds", path);
+  r = blkid_do_safeprobe (probe);
+  if (r != PROBE_FOUND && r != PROBE_NOTHING && r != PROBE_SEVERAL)
+    return error_set_errno (err, errno ? errno : EIO, "looking for a file system on %s", path);
+  ret_type[0] = '\0';
+  *ret_found = false;
+  if (r == PROBE_SEVERAL)
+    snprintf (ret_type, HOLDS_MAX, "several file systems' signatures");
+  else if (r == PROBE_FOUND && blkid_probe_lookup_value (probe, "TYPE", &type, NULL) == 0) {
+    snprintf (ret_type, HOLDS_MAX, "%s", type);
+    *ret_found = blkid_probe_lookup_value (probe, "USAGE", &usage, NULL) == 0
+                 && strcmp (usage, "filesystem") == 0;
+  }
   return 0;
 }
 

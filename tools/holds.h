@@ -16,4 +16,10 @@
 int holds_something (int fd, const char *path, bool *ret_holds, char ret_what[HOLDS_MAX],
                      struct error *err) MUST_CHECK;
 
+/* The file system that fills it, as "ext4".  Without one *ret_found is false, and `ret_type` what
+ * is there instead, or empty.
+ */
+int holds_file_system (int fd, const char *path, bool *ret_found, char ret_type[HOLDS_MAX],
+                       struct error *err) MUST_CHECK;
+
 #endif

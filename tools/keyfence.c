@@ -12,25 +12,14 @@
 #include "tools/print.h"
 #include "tools/usage.h"
 
-const struct command *const commands[] = {&command_create,
-                                          &command_adopt,
-                                          &command_serve,
-                                          &command_status,
-                                          &command_check,
-                                          &command_fence,
-                                          &command_unfence,
-                                          &command_reload,
-                                          &command_inspect,
-                                          &command_policy,
-                                          &command_exporter,
-                                          &command_drill,
-                                          &command_resume_vms,
-                                          &command_header_backup,
-                                          &command_header_restore,
-                                          &command_destroy,
-                                          &command_bench,
-                                          &command_help,
-                                          NULL};
+const struct command *const commands[] = {
+    &command_create,        &command_adopt,          &command_serve,
+    &command_attach,        &command_detach,         &command_status,
+    &command_check,         &command_fence,          &command_unfence,
+    &command_reload,        &command_inspect,        &command_policy,
+    &command_exporter,      &command_drill,          &command_resume_vms,
+    &command_header_backup, &command_header_restore, &command_destroy,
+    &command_bench,         &command_help,           NULL};
 
 const struct command *
 command_find (const char *name)

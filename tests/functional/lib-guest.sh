@@ -39,7 +39,7 @@ require qemu-system-x86_64 busybox cpio depmod modprobe apt-cache apt-get dpkg-d
 # What of a kernel's package a guest may need.
 guest_kernel_parts=(./boot './lib/modules/*/modules.*' './lib/modules/*/kernel/'{arch,crypto,fs,lib}
   './lib/modules/*/kernel/drivers/'{block,char,crypto,md,net/net_failover.ko'*',net/virtio_net.ko'*',virtio}
-  './lib/modules/*/kernel/net/core')
+  './lib/modules/*/kernel/net/'{core,unix})
 
 # guest_unpack_kernel DEB FOLDER
 guest_unpack_kernel ()
@@ -68,7 +68,7 @@ guest_fetch_kernel ()
   fi
   guest_unpack_kernel "$folder"/*.deb "$folder/unpacked" ||
     { rm -rf "$folder"; fail "the package $1 has no kernel that can be used"; }
-  mv "$folder/unpacked" "$guest_cache/$1"
+  mv "$folder/unpacked" "$guest_kernel"
   rm -rf "$folder"
 }
 
@@ -90,8 +90,10 @@ guest_find_kernel ()
     package=$(find "$guest_cache" -mindepth 2 -maxdepth 2 -name version -printf '%h\n' | sort -V | tail -n 1)
     [ -n "$package" ] || skip "apt knows no linux-image-amd64: apt-get update"
     package=${package##*/}
+    package=${package%-*}
   fi
-  guest_kernel=$guest_cache/$package
+  # Which of its parts there are is in the name.
+  guest_kernel=$guest_cache/$package-$(cksum <<<"${guest_kernel_parts[*]}" | cut -d ' ' -f 1)
   [ -s "$guest_kernel/version" ] || guest_fetch_kernel "$package"
 }
 

@@ -44,8 +44,8 @@ export KEYFENCE_CONFDIR=$dir/conf KEYFENCE_RUNDIR=/run/keyfence
 printf 'path = /srv/keyfence/wages.kf\n' >"$dir/conf/wages.conf"
 read -ra words <<<"$(directives keyfence@wages.service ExecStart | sed 's/%i/wages/g')"
 "${words[@]}" --dry-run >"$dir/output" 2>&1 || fail "ExecStart of keyfence@.service: $(cat "$dir/output")"
-for file in keyfence@.service keyfence-exporter.service; do
-  for name in ExecStart ExecReload; do
+for file in keyfence@.service keyfence-attach@.service keyfence-exporter.service; do
+  for name in ExecStart ExecReload ExecStop; do
     while read -r program command _; do
       [ "$program" = "$KEYFENCE" ] || fail "$file runs $program"
       keyfence "$command" --help >/dev/null
@@ -68,6 +68,10 @@ for file in keyfence@ keyfence-agent@; do
     assert_match "$manual" "F<${file}NAME.$kind>" "the manual"
   done
 done
+assert_match "$manual" 'F<keyfence-attach@NAME.service>' "the manual"
+# The line of fstab in the unit is the manual's, which has another name.
+fstab=$(sed -n 's/^#   \(\/dev\/keyfence\/.*\)/\1/p' keyfence-attach@.service)
+[[ $manual == *"${fstab//NAME/wages}"* ]] || fail "the manual lacks: $fstab"
 # The example in the manual is the file.
 while read -r line; do
   [ -z "$line" ] || [[ $line == \#* ]] || [[ $manual == *"$line"* ]] || fail "block-device.conf has $line, the manual has not"
