@@ -18,10 +18,13 @@ packages_test=(bash-completion clang clang-format libclang-rt-14-dev llvm fio gd
 # To make Debian packages and judge them.
 packages_package=(build-essential debhelper dpkg-dev lintian)
 
-# A browser for the exporter's page; and Prometheus, for its promtool, where its package doesn't also start a
-# server (without it, that part of the tests is skipped).
+# Databases to run on volumes; a package of MariaDB's that starts no service.
+packages_test+=(mariadb-client-core mariadb-server-core)
+
+# A browser for the exporter's page; and Prometheus, for its promtool, and PostgreSQL, where their packages don't
+# also start a server (without them, these parts of the tests are skipped).
 packages_test+=(chromium)
-[ -d /run/systemd/system ] || packages_test+=(prometheus)
+[ -d /run/systemd/system ] || packages_test+=(postgresql-15 prometheus)
 
 # Whole machines (tests/functional/lib-guest.sh): QEMU, and what is put into them.
 packages_test+=(qemu-system-x86 busybox-static cpio kmod nbd-client)
