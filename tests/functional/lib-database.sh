@@ -246,7 +246,7 @@ fence_database ()
   printf '%s: last commit %d ms after the revocation (bound: %d ms), ended after %d ms with status %d\n' \
     "$database" "$last_ms" "$bound_ms" "$ended_ms" "$status"
   printf '%s: clients saw: %s\n' "$database" \
-    "$(jq -r '.errors[]' "$report" | grep -E 'PANIC|FATAL|ERROR' | sort -u | head -n 2 | paste -sd '|')"
+    "$(jq -r '.errors[]' "$report" | { grep -E 'PANIC|FATAL|ERROR|closed' || true; } | sort -u | sed -n 1p)"
   [ "$last_ms" -le $((bound_ms + 500 * patience)) ] || fail "commits were acknowledged after the bound"
   [ "$status" -ne 0 ] || fail "$database says that it ended well"
   wait_for 30 nothing_on_disk || fail "processes are left: $(fuser -vm "$db_mnt" 2>&1)"
