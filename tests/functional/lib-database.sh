@@ -29,14 +29,25 @@ now_ms ()
 
 # ---- the disk ---------------------------------------------------------------------------------------
 
+# The test begins anew in a mount namespace of its own: one that another test made meanwhile would keep copies of
+# our mounts, and with them the disk that is to be let go.
+own_mounts ()
+{
+  [ -z "${KEYFENCE_OWN_MOUNTS:-}" ] || return 0
+  unshare --mount true 2>/dev/null || skip "no mount namespaces"
+  rm -rf "$dir"
+  KEYFENCE_OWN_MOUNTS=1 exec unshare --mount --propagation private -- "$0"
+}
+
 # database_start NAME: the database of this test, and what every test of it needs.
 database_start ()
 {
   database=$1
-  require fuser jq nc nbdfuse python3 setpriv
+  require fuser jq nc nbdfuse pgrep python3 setpriv unshare
   require_fuse
   require_loop
   "${database}_require"
+  own_mounts
   # The users of databases have no other way to what is theirs.
   chmod 711 "$dir"
   mkdir -p "$db_mnt"
@@ -262,6 +273,61 @@ guide_settings ()
     inside { print }' "$here/../../docs/guides/$1.md")
   [ -n "$settings" ] || fail "docs/guides/$1.md has no settings for $2"
   printf '%s\n' "$settings"
+}
+
+# ---- power loss -------------------------------------------------------------------------------------
+
+# power_loss_possible: with servers that are started from now on.
+power_loss_possible ()
+{
+  faults_below "$dir/disk"
+  server_env+=("KEYFENCE_FAULT_UNDO=$dir/undo")
+  power_losses=0 put_back=0
+  random_file "$dir/random" 4M
+}
+
+# Something beside the database whose writes are under way, or done and not durable, at any moment; until the
+# disk is gone.
+writes_without_sync ()
+{
+  while dd if="$dir/random" of="$db_mnt/beside" bs=64k conv=notrunc oflag=direct status=none; do sleep 0.01; done 2>"$dir/beside.log" &
+  beside_pid=$!
+  at_exit "kill -KILL $beside_pid 2>/dev/null"
+}
+
+# power_loss: the database, what mounts its disk and the server of the volume are killed at once, and what was not
+# durable below is taken back.  The clients are told nothing.
+power_loss ()
+{
+  local children=()
+
+  writes_without_sync
+  commits_run 20
+  # No new processes; those that are there go on committing until all die.
+  kill -STOP "$db_pid"
+  mapfile -t children < <(pgrep -P "$db_pid")
+  kill -KILL "${server_pids[main]}" "$fuse_pid" "$db_pid" "${children[@]}"
+  wait "${server_pids[main]}" "$fuse_pid" "$db_pid" 2>/dev/null || true
+  unset "server_pids[main]"
+  db_pid=''
+  commits_end
+  wait_for 30 dead "$beside_pid" || fail "what writes beside the database goes on"
+  wait_for 30 nothing_on_disk || fail "processes are left: $(fuser -vm "$db_mnt" 2>&1)"
+  wait_for 20 umount "$db_mnt" 2>"$dir/umount.log" || fail "umount: $(cat "$dir/umount.log")"
+  losetup -d "$device"
+  device=''
+  wait_for 20 umount "$dir/fuse" 2>"$dir/umount.log" || fail "umount: $(cat "$dir/umount.log")"
+  "$helpers/undo" "$dir/disk" "$dir/undo" >"$dir/undo.out"
+  rm "$dir/undo"
+  power_losses=$((power_losses + 1))
+  put_back=$((put_back + $(cut -d ' ' -f 1 "$dir/undo.out")))
+}
+
+assert_power_lost ()
+{
+  [ "$put_back" -gt 0 ] || fail "no power loss has taken anything back: nothing was proved"
+  printf '%s: %d kills of everything; %d sectors were written and not yet durable, and taken back\n' "$database" \
+    "$power_losses" "$put_back"
 }
 
 # ---- PostgreSQL -------------------------------------------------------------------------------------
