@@ -30,6 +30,7 @@ commits_stop
 assert_committed
 db_stop
 disk_unmount
+disk_detach
 stop_server
 
 power_loss_possible
@@ -46,6 +47,4 @@ db_start
 assert_committed
 assert_eq "$(sql 'CHECK TABLE journal EXTENDED;' | cut -f 4)" OK "CHECK TABLE"
 db_stop
-disk_unmount
-assert_disk_whole ext4
-stop_server
+disk_finish ext4

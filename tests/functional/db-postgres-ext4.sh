@@ -33,6 +33,4 @@ commits_run 100
 commits_stop
 assert_committed
 assert_postgres_whole
-disk_unmount
-assert_disk_whole ext4
-stop_server
+disk_finish ext4

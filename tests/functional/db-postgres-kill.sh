@@ -15,6 +15,7 @@ db_create
 "$pg_bin/pgbench" -i -q -s 1 >"$dir/pgbench-init.log" 2>&1 || fail "pgbench -i: $(cat "$dir/pgbench-init.log")"
 db_stop
 disk_unmount
+disk_detach
 stop_server
 
 power_loss_possible
@@ -36,6 +37,4 @@ disk_mount ext4
 db_start
 assert_committed
 assert_postgres_whole
-disk_unmount
-assert_disk_whole ext4
-stop_server
+disk_finish ext4

@@ -25,6 +25,8 @@ for round in 1 2; do
   pgbench_end
   grep -E 'PANIC: ' "$dir/postgres.log" | tail -n 1 || fail "no PANIC in PostgreSQL's log"
   disk_unmount
+  # Once the device goes as well, once it stays.
+  [ "$round" = 2 ] || disk_detach
   ctl enable "$key" >/dev/null
   await_state active
   disk_mount xfs
@@ -32,6 +34,4 @@ for round in 1 2; do
   assert_committed
 done
 assert_postgres_whole
-disk_unmount
-assert_disk_whole xfs
-stop_server
+disk_finish xfs

@@ -16,7 +16,7 @@ db_user='' db_group=''
 db_mnt=$dir/mnt           # where the disk is mounted
 db_data=$dir/mnt/data     # on the disk
 db_run=$dir/db            # socket and pid file of the database: not on the disk
-db_pid='' commits_pid=''
+db_pid='' commits_pid='' attach_pids=()
 journal=$dir/journal      # what was acknowledged
 report=$dir/commits.json  # what the clients saw
 commit_round=0
@@ -43,7 +43,7 @@ own_mounts ()
 database_start ()
 {
   database=$1
-  require fuser jq nc nbdfuse pgrep python3 setpriv unshare
+  require fuser jq mountpoint nc pgrep python3 setpriv unshare
   require_fuse
   require_loop
   "${database}_require"
@@ -56,50 +56,74 @@ database_start ()
   ulimit -c 0
 }
 
-# disk_mount TYPE [options]: the disk of the server that was started last.
+# disk_attach: the disk of the server named main becomes $device, unless it is; sets $attach_pids, the processes
+# behind it.
+disk_attach ()
+{
+  [ -z "$device" ] || return 0
+  # Not with a sanitizer's runtime preloaded, which mount and others would get, too.
+  timeout $((60 * patience)) "$KEYFENCE" attach --socket "$dir/main.nbd" --json "$dir/disk" "$dir/dev" \
+    >"$dir/attach.json" 2>"$dir/attach.log" || fail "keyfence attach: $(cat "$dir/attach.log")"
+  device=$dir/dev
+  at_exit disk_abandon
+  mapfile -t attach_pids < <(jq '.pid, .helper_pid // empty' "$dir/attach.json")
+}
+
+disk_detach ()
+{
+  timeout $((60 * patience)) "$KEYFENCE" detach "$device" >"$dir/detach.log" 2>&1 ||
+    fail "keyfence detach: $(cat "$dir/detach.log")"
+  device=''
+}
+
+# disk_abandon: also when all that was behind the device has died.
+disk_abandon ()
+{
+  ! mountpoint -q "$db_mnt" || umount "$db_mnt" 2>"$dir/umount.log" || umount -l "$db_mnt"
+  [ -z "$device" ] || timeout $((60 * patience)) "$KEYFENCE" detach --force "$device" >"$dir/detach.log" 2>&1 ||
+    { cat "$dir/detach.log" >&2; return 1; }
+  device=''
+}
+
+# disk_mount TYPE: with what a boot does before, the journal's replay and what a failed disk left to mend.
 disk_mount ()
 {
-  local type=$1
-
-  fuse_attach
-  # What a boot would do first: the journal's replay, and what a failed disk left to mend.
-  [ "$type" != ext4 ] || e2fsck -p "$device" >"$dir/fsck.log" 2>&1 || [ $? -eq 1 ] ||
+  disk_attach
+  [ "$1" != ext4 ] || e2fsck -p "$device" >"$dir/fsck.log" 2>&1 || [ $? -eq 1 ] ||
     fail "e2fsck -p is not content: $(cat "$dir/fsck.log")"
-  mount -t "$type" -o "${mount_options[$type]}" "$device" "$db_mnt" 2>"$dir/mount.log" || {
-    fuse_detach
-    skip "$type can't be mounted here: $(cat "$dir/mount.log")"
+  mount -t "$1" -o "${mount_options[$1]}" "$device" "$db_mnt" 2>"$dir/mount.log" || {
+    disk_detach
+    skip "$1 can't be mounted here: $(cat "$dir/mount.log")"
   }
-  at_exit "umount -l '$db_mnt' 2>/dev/null"
 }
 
 disk_unmount ()
 {
   wait_for 20 umount "$db_mnt" 2>"$dir/umount.log" || fail "umount: $(cat "$dir/umount.log")"
-  fuse_detach
 }
 
 # disk_format TYPE: a new file system, and on it a folder for the database.
 disk_format ()
 {
-  fuse_attach
+  disk_attach
   case $1 in
     ext4) mke2fs -q -t ext4 -E nodiscard "$device" >"$dir/mkfs.log" 2>&1 ;;
     xfs) mkfs.xfs -q -K "$device" >"$dir/mkfs.log" 2>&1 ;;
   esac || fail "mkfs: $(cat "$dir/mkfs.log")"
-  fuse_detach
   disk_mount "$1"
   install -d -o "$db_user" -g "$db_group" -m 700 "$db_data"
 }
 
-# assert_disk_whole TYPE: the unmounted file system has nothing to mend.
-assert_disk_whole ()
+# disk_finish TYPE: unmounted, the file system has nothing to mend; and the server has nothing to complain about.
+disk_finish ()
 {
-  fuse_attach
+  disk_unmount
   case $1 in
     ext4) e2fsck -fn "$device" ;;
     xfs) xfs_repair -n "$device" ;;
   esac >"$dir/fsck.log" 2>&1 || fail "the file system is damaged: $(cat "$dir/fsck.log")"
-  fuse_detach
+  disk_detach
+  stop_server
 }
 
 # ---- the database -----------------------------------------------------------------------------------
@@ -306,17 +330,15 @@ power_loss ()
   # No new processes; those that are there go on committing until all die.
   kill -STOP "$db_pid"
   mapfile -t children < <(pgrep -P "$db_pid")
-  kill -KILL "${server_pids[main]}" "$fuse_pid" "$db_pid" "${children[@]}"
-  wait "${server_pids[main]}" "$fuse_pid" "$db_pid" 2>/dev/null || true
+  kill -KILL "${server_pids[main]}" "${attach_pids[@]}" "$db_pid" "${children[@]}"
+  wait "${server_pids[main]}" "$db_pid" 2>/dev/null || true
   unset "server_pids[main]"
   db_pid=''
   commits_end
   wait_for 30 dead "$beside_pid" || fail "what writes beside the database goes on"
   wait_for 30 nothing_on_disk || fail "processes are left: $(fuser -vm "$db_mnt" 2>&1)"
-  wait_for 20 umount "$db_mnt" 2>"$dir/umount.log" || fail "umount: $(cat "$dir/umount.log")"
-  losetup -d "$device"
-  device=''
-  wait_for 20 umount "$dir/fuse" 2>"$dir/umount.log" || fail "umount: $(cat "$dir/umount.log")"
+  disk_unmount
+  disk_abandon
   "$helpers/undo" "$dir/disk" "$dir/undo" >"$dir/undo.out"
   rm "$dir/undo"
   power_losses=$((power_losses + 1))
