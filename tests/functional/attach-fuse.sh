@@ -8,7 +8,7 @@ if [ "$(id -u)" -eq 0 ] && [ -z "${KEYFENCE_OWN_MOUNTS:-}" ]; then
 fi
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/lib-fence.sh"
-require e2fsck fuser jq mkfs.ext4 mountpoint nc qemu-storage-daemon
+require e2fsck fuser jq mkfs.ext4 mountpoint nbdcopy nc
 require_fuse
 require_loop
 make_volume "$dir/disk" 64M --label wages
@@ -145,6 +145,15 @@ assert_eq "$(readlink "$dir/dev")" "$(fact device)" "where the name leads"
 assert_eq "$(blockdev --getss "$dir/dev") $(blockdev --getsize64 "$dir/dev")" "4096 67108864" "sector size and size"
 assert_eq "$(stat -c %a "$KEYFENCE_RUNDIR/$uuid.attach")" 700 "mode of the record's folder"
 expect_fail 1 "is attached already, as .*process $(resident) looks after it" attach "$dir/other"
+# Many writes at a time are each their own; a hole reads as zeros.
+random_file "$dir/bulk" 8M
+dd if="$dir/bulk" of="$dir/dev" bs=1M oflag=direct conv=notrunc status=none
+dd if="$dir/bulk" of="$dir/dev" bs=1M seek=8 conv=notrunc,fsync status=none
+nbdcopy "$uri" "$dir/copy"
+cmp -n 8M "$dir/bulk" "$dir/copy" || fail "what was written to the device is not on the disk"
+cmp -n 8M -i 0:8M "$dir/bulk" "$dir/copy" || fail "what was written by the page cache is not on the disk"
+fallocate -p -o 1M -l 1M "$KEYFENCE_RUNDIR/$uuid.attach/disk"
+nbd_io "read 1M 1M 0"
 mkfs.ext4 -q "$dir/dev"
 exec 9<"$dir/dev"
 expect_fail 1 "is in use: .*process $$ \(" detach "$dir/dev"
