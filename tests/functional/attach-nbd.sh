@@ -1,10 +1,10 @@
 #!/bin/bash
 # keyfence attach by the kernel's NBD client, in a machine of its own: a file system on it lives through the
 # kill and the return of its server, under load, and notices nothing but a pause; a fence reaches it at once.
+# shellcheck disable=SC2016  # for the shell in the guest
+
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/lib-guest.sh"
-# shellcheck disable=SC2016  # for the shell in the guest
-:
 require nbdkit
 guest_modules+=(nbd unix_diag)
 guest_programs+=(nbdkit mount umount mke2fs e2fsck)
