@@ -55,6 +55,15 @@ path_agent (const char *self)
 }
 
 char *
+path_disk_file (const char *self)
+{
+  CLEANUP_FREE char *top = build_tree (self);
+
+  return top ? format ("%s/tools/attach/keyfence-disk-file", top)
+             : strdup (KEYFENCE_LIBEXECDIR "/keyfence-disk-file");
+}
+
+char *
 path_plugin (const char *self)
 {
   CLEANUP_FREE char *top = build_tree (self);

@@ -12,6 +12,9 @@
  */
 char *path_agent (const char *self) MUST_CHECK;
 
+/* The same for keyfence-disk-file. */
+char *path_disk_file (const char *self) MUST_CHECK;
+
 /* The same for the nbdkit plugin, as nbdkit takes it: a path of the build tree, or "keyfence". */
 char *path_plugin (const char *self) MUST_CHECK;
 

@@ -3,12 +3,12 @@
 # Sourced by the other scripts.
 
 # To run: the server, and the NBD tools that the manual speaks of.
-packages_run=(nbdkit libnbd-bin cryptsetup-bin e2fsprogs fuse3 kmod mount qemu-system-common util-linux)
+packages_run=(nbdkit libnbd-bin cryptsetup-bin e2fsprogs fuse3 kmod mount util-linux)
 
 # To build, with the man pages (pod2man is in perl).
 packages_build=(gcc libc6-dev meson ninja-build pkg-config perl
   nbdkit-plugin-dev libssl-dev libgcrypt20-dev libcjson-dev libcryptsetup-dev
-  libblkid-dev libcurl4-openssl-dev libmicrohttpd-dev libnbd-dev libnl-genl-3-dev libcmocka-dev liburing-dev)
+  libblkid-dev libfuse3-dev libcurl4-openssl-dev libmicrohttpd-dev libnbd-dev libnl-genl-3-dev libcmocka-dev liburing-dev)
 
 # To test: NBD clients, file systems, fault finding, lints.
 packages_test=(bash-completion clang clang-format libclang-rt-14-dev llvm fio gdb iproute2 jq

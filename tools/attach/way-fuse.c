@@ -1,8 +1,9 @@
 /* way-fuse.c owns the attaching by a file of FUSE and a loop device.
  *
- * The file is qemu-storage-daemon's: its NBD client connects anew when the server was restarted,
- * and requests wait for that.  (nbdfuse does not, so a restart of the server would break the file
- * system.)
+ * The file is made by keyfence-disk-file (disk-file.c): its requests wait for a server that is
+ * started anew.  Others' will not do.  nbdfuse does not connect again; of qemu-storage-daemon 7.2,
+ * two writes at a time overwrite each other's data; and to both, a hole that is punched is a trim,
+ * though file systems have the loop device punch holes where they want zeros.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,11 +19,11 @@
 #include "common/checked.h"
 #include "common/io.h"
 #include "common/parse.h"
+#include "common/paths.h"
 #include "tools/attach/run.h"
 #include "tools/attach/way.h"
 
-#define DAEMON "qemu-storage-daemon"
-#define DAEMON_PACKAGE "qemu-system-common"
+#define DAEMON "keyfence-disk-file"
 #define START_PATIENCE_MS 30000
 #define STOP_PATIENCE_MS 10000
 #define LOOSE_PATIENCE_MS 10000
@@ -39,8 +40,7 @@ rest (void)
 static int
 fuse_available (struct error *err)
 {
-  CLEANUP_FREE char *path = NULL;
-  struct error why = {0};
+  CLEANUP_FREE char *path = path_disk_file (NULL);
 
   if (access ("/dev/fuse", R_OK | W_OK) < 0)
     return error_set (err, ERROR_UNAVAILABLE, "/dev/fuse can't be used (%s)",
@@ -48,8 +48,9 @@ fuse_available (struct error *err)
   if (access ("/dev/loop-control", R_OK | W_OK) < 0)
     return error_set (err, ERROR_UNAVAILABLE, "/dev/loop-control can't be used (%s)",
                       strerrordesc_np (errno));
-  if (run_find (DAEMON, DAEMON_PACKAGE, &path, &why) < 0)
-    return error_set (err, ERROR_UNAVAILABLE, "%s", why.text);
+  if (!path || access (path, X_OK) < 0)
+    return error_set (err, ERROR_UNAVAILABLE,
+                      "%s is not installed: keyfence was built without FUSE", path ? path : DAEMON);
   return 0;
 }
 
@@ -80,6 +81,22 @@ find_loop (const char *file)
   return NULL;
 }
 
+/* A discard would be a hole to the file, and so zeros that have to be written. */
+static void
+forbid_discard (const char *device)
+{
+  CLEANUP_FREE char *path = NULL;
+  CLEANUP_CLOSE int fd = -1;
+
+  if (asprintf (&path, "/sys/block/%s/queue/discard_max_bytes", strrchr (device, '/') + 1) < 0) {
+    path = NULL;
+    return;
+  }
+  fd = open (path, O_WRONLY | O_CLOEXEC);
+  if (fd >= 0)
+    (void)!write (fd, "0", 1);
+}
+
 static int
 make_loop (struct attachment *a, const char *file, struct error *err)
 {
@@ -102,6 +119,7 @@ make_loop (struct attachment *a, const char *file, struct error *err)
   a->device = find_loop (file);
   if (!a->device)
     return error_set (err, ERROR_SYSTEM, "the loop device of %s is not there", file);
+  forbid_discard (a->device);
   return attachment_save (a, err);
 }
 
@@ -129,43 +147,6 @@ end_loop (const char *file, struct error *err)
 }
 
 /* ---- the daemon ---- */
-
-/* Its options, as JSON: no path needs to be quoted. */
-static char *
-disk_option (const struct attachment *a)
-{
-  CLEANUP_JSON struct json *json = json_object_new ();
-  struct json *server;
-
-  if (!json)
-    return NULL;
-  json_set_string (json, "driver", "nbd");
-  json_set_string (json, "node-name", "disk");
-  json_set_bool (json, "read-only", a->read_only);
-  json_set_string (json, "discard", "unmap");
-  json_set_number (json, "reconnect-delay", (double)a->reconnect_s);
-  server = json_set_object (json, "server");
-  json_set_string (server, "type", "unix");
-  json_set_string (server, "path", a->socket);
-  return json_print (json, false);
-}
-
-static char *
-export_option (const struct attachment *a, const char *file)
-{
-  CLEANUP_JSON struct json *json = json_object_new ();
-
-  if (!json)
-    return NULL;
-  json_set_string (json, "type", "fuse");
-  json_set_string (json, "id", "disk");
-  json_set_string (json, "node-name", "disk");
-  json_set_string (json, "mountpoint", file);
-  json_set_bool (json, "writable", !a->read_only);
-  json_set_bool (json, "growable", false);
-  json_set_string (json, "allow-other", "off");
-  return json_print (json, false);
-}
 
 static int
 make_file (const char *path, struct error *err)
@@ -212,18 +193,18 @@ await_file (const struct attachment *a, const char *file, struct error *err)
 static int
 start_daemon (struct attachment *a, const char *file, struct error *err)
 {
-  CLEANUP_FREE char *path = NULL, *disk = disk_option (a), *export = export_option (a, file);
+  CLEANUP_FREE char *path = path_disk_file (NULL);
   CLEANUP_FREE char *log = attachment_file (a, "helper.log");
   CLEANUP_FREE char *pidfile = attachment_file (a, "helper.pid");
   CLEANUP_CLOSE int log_fd = -1;
-  const char *words[] = {DAEMON, "--blockdev", disk,    "--export",
-                         export, "--pidfile",  pidfile, NULL};
+  char patience[32];
+  const char *words[] = {DAEMON,  a->socket, file, patience, a->read_only ? "ro" : "rw",
+                         pidfile, NULL};
   pid_t pid;
 
-  if (!disk || !export || !log || !pidfile)
+  if (!path || !log || !pidfile)
     return error_set (err, ERROR_SYSTEM, "out of memory");
-  if (run_find (DAEMON, DAEMON_PACKAGE, &path, err) < 0)
-    return -1;
+  snprintf (patience, sizeof patience, "%" PRIu64, a->reconnect_s);
   log_fd = open (log, O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (log_fd < 0)
     return error_set_errno (err, errno, "%s", log);
