@@ -244,6 +244,10 @@ keyfence_after_fork (void)
 
   if (start (&err) < 0) {
     nbdkit_error ("%s", err.text);
+    /* Who hears of it may start another server at once: the volume's lock goes first. */
+    stop ();
+    volume_free (volume);
+    volume = NULL;
     say_ready (&err);
     return -1;
   }
