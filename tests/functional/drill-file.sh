@@ -17,6 +17,14 @@ grep -qF "test ! -e '$kek.drill' && mv -n -- '$kek' '$kek.drill'" "$dir/plan" ||
 grep -q '^Nothing was done' "$dir/plan" || fail "the plan does not say that it is one"
 keyfence drill --plan --revoke "touch $dir/revoked" --restore "touch $dir/restored" --uri "$uri" --json "$dir/disk" >"$dir/plan"
 assert_json "$(cat "$dir/plan")" '.revoke | startswith ("touch ")'
+# By its configuration's name, it is where that says.
+export KEYFENCE_CONFDIR=$dir/conf
+mkdir "$KEYFENCE_CONFDIR"
+printf 'path = %s\nsocket = %s\n' "$dir/disk" "$dir/main.nbd" >"$KEYFENCE_CONFDIR/canary.conf"
+printf 'path = %s\nport = 10809\n' "$dir/disk" >"$KEYFENCE_CONFDIR/by-tcp.conf"
+keyfence drill --plan --preset file canary >"$dir/plan"
+grep -qF "socket=$dir/main.nbd" "$dir/plan" || fail "not the configuration's socket: $(cat "$dir/plan")"
+expect_fail 2 'by-tcp.conf serves it by TCP, at port 10809: give --uri URI' keyfence drill --plan --preset file by-tcp
 sleep 1
 if [ ! -e "$kek" ] || [ -e "$dir/revoked" ] || [ -e "$dir/restored" ]; then
   fail "a plan has done something"

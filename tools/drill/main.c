@@ -17,6 +17,7 @@
 #include "tools/drill/report.h"
 #include "tools/drill/signals.h"
 #include "tools/print.h"
+#include "tools/volume-config.h"
 #include "tools/volume.h"
 
 /* What the texts of the options are kept in. */
@@ -53,14 +54,35 @@ socket_uri (const char *path)
   return NULL;
 }
 
+/* Of a volume that was named by its configuration: what that says. */
+static int
+find_configured_socket (const char *name, char **ret_path, struct error *err)
+{
+  CLEANUP_CONFIG struct config config = {0};
+
+  if (config_load (name, &config, err) < 0)
+    return -1;
+  if (config.port)
+    return error_set (err, ERROR_USAGE, "%s serves it by TCP, at port %s: give --uri URI",
+                      config.file, config.port);
+  return config_socket (&config, false, ret_path, err);
+}
+
 /* Where keyfence serve has it listen. */
 static int
-find_uri (const struct json *status, char **ret_uri, struct error *err)
+find_uri (const char *volume, const struct json *status, char **ret_uri, struct error *err)
 {
   const char *uuid = json_get_string (status, "volume");
-  CLEANUP_FREE char *path = uuid ? path_socket (uuid, "nbd", false) : NULL;
+  CLEANUP_FREE char *path = NULL;
   CLEANUP_CLOSE int fd = -1;
 
+  if (config_is_meant (volume)) {
+    if (find_configured_socket (volume, &path, err) < 0)
+      return -1;
+  }
+  else if (uuid) {
+    path = path_socket (uuid, "nbd", false);
+  }
   if (!path || unix_socket_connect (path, &fd) < 0)
     return error_set (err, ERROR_USAGE,
                       "no NBD server listens at %s, where keyfence serve puts it: give --uri URI",
@@ -142,7 +164,7 @@ make_options (const struct drill_request *request, struct texts *texts, struct d
       || control_ask (texts->socket_path, "status", &status, err) < 0
       || find_commands (request, status, texts, err) < 0)
     return -1;
-  if (!request->uri && find_uri (status, &texts->uri, err) < 0)
+  if (!request->uri && find_uri (request->volume, status, &texts->uri, err) < 0)
     return -1;
   ret->volume = request->volume;
   ret->socket_path = texts->socket_path;
