@@ -19,8 +19,8 @@
 enum { BY, OPTIONS, RECONNECT, TIMEOUT, CONNECTIONS, SOCKET, FOREGROUND, JSON };
 
 static const struct option_spec options[] = {
-    [BY] = {"by", "WAY", "how the device is made (default: the first of them that works here)",
-            VALUE_CHOICE, "nbd fuse"},
+    [BY] = {"by", "WAY", "nbd or fuse (default: the first of them that works here)", VALUE_CHOICE,
+            "nbd fuse"},
     [OPTIONS] = {"options", "OPTIONS", "of mount(8), for a MOUNTPOINT, as noatime,discard"},
     [RECONNECT] = {"reconnect", "TIME",
                    "how long requests wait for a server that is gone (default: 5m)"},
