@@ -118,6 +118,9 @@ target_open (const char *path, bool force, struct target *ret, struct error *err
         || check_existing (&target, force, err) < 0)
       return -1;
   }
+  else if (r == -ENOENT)
+    return error_set (err, ERROR_NOT_FOUND, "%s: the folder for it does not exist: make it first",
+                      path);
   else if (r < 0)
     return error_set_errno (err, -r, "creating %s", path);
   else if (volume_lock (target.volume.fd, path, true, err) < 0

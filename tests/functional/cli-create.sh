@@ -69,7 +69,7 @@ refused 2 'empty' --key "$key" --size 1M --recovery-passphrase-file /dev/null
 head -c 5000 /dev/zero >long
 refused 2 'longer than the 4096 bytes' --key "$key" --size 1M --recovery-passphrase-file long
 refused 1 'no-such-file: No such file' --key "$key" --size 1M --recovery-passphrase-file no-such-file
-expect_fail 1 'creating no/such/folder/disk: No such file' \
+expect_fail 1 'no/such/folder/disk: the folder for it does not exist: make it first' \
   keyfence create no/such/folder/disk --size 1M --key "$key"
 expect_fail 2 'neither a regular file nor a block device' keyfence create . --size 1M --key "$key"
 expect_fail 2 'neither a regular file nor a block device' keyfence create /dev/null --size 1M --key "$key"
