@@ -19,8 +19,9 @@ struct arguments {
   size_t value_count;
   const char **operands; /* those that are not given are NULL */
   size_t operand_count;
-  char **rest; /* what follows "--"; NULL-terminated */
-  bool help;   /* --help was there; nothing else was checked */
+  const char *config; /* the configuration that an operand named its volume by, or NULL */
+  char **rest;        /* what follows "--"; NULL-terminated */
+  bool help;          /* --help was there; nothing else was checked */
 };
 
 /* `argv` starts after the subcommand's name and ends with NULL.  Options may stand anywhere before

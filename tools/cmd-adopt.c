@@ -85,7 +85,7 @@ run (const struct arguments *args, struct error *err)
       || header_set_token (path, uuid, token, &volume_key, err) < 0
       || key_service_prove (client, volume.fd, path, uuid, err) < 0)
     return -1;
-  return facts_print_done ("adopted", path, args->options[JSON], err);
+  return facts_print_done ("adopted", path, args->config, args->options[JSON], err);
 }
 
 const struct command command_adopt = {

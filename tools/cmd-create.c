@@ -270,7 +270,7 @@ run (const struct arguments *args, struct error *err)
       || check_target (&plan, &target, err) < 0 || make_volume (&plan, &target, err) < 0
       || target_keep (&target, err) < 0)
     return -1;
-  return facts_print_done ("created", plan.path, args->options[JSON], err);
+  return facts_print_done ("created", plan.path, args->config, args->options[JSON], err);
 }
 
 const struct command command_create = {

@@ -64,7 +64,8 @@ facts_print_json (const struct volume *volume, struct error *err)
 }
 
 int
-facts_print_done (const char *verb, const char *path, bool json, struct error *err)
+facts_print_done (const char *verb, const char *path, const char *config, bool json,
+                  struct error *err)
 {
   CLEANUP_VOLUME struct volume volume = VOLUME_INIT;
   char size[FORMAT_SIZE_MAX];
@@ -75,6 +76,6 @@ facts_print_done (const char *verb, const char *path, bool json, struct error *e
     return facts_print_json (&volume, err);
   format_size (volume_data_bytes (&volume), size);
   print_line ("%s %s: %s, volume %s", verb, path, size, header_info (volume.header)->uuid);
-  print_line ("serve it with: keyfence serve %s", path);
+  print_line ("serve it with: keyfence serve %s", config ? config : path);
   return 0;
 }

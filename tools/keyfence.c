@@ -56,6 +56,7 @@ name_volumes (const struct command *command, struct arguments *args, char *paths
       continue;
     if (config_load (args->operands[i], &config, err) < 0)
       return -1;
+    args->config = args->operands[i];
     args->operands[i] = paths[i] = config.path;
     config.path = NULL;
   }

@@ -110,7 +110,8 @@ fi
 # ---- its name stands for the volume -----------------------------------------------------------------------
 conf disk "path = $dir/disk.kf" "socket = $dir/disk.nbd" 'check-interval = 1s'
 make_kek
-keyfence create disk --size 8M --key "$key" --label disk >/dev/null
+keyfence create disk --size 8M --key "$key" --label disk >"$dir/output"
+grep -qx 'serve it with: keyfence serve disk' "$dir/output" || fail "not by its configuration: $(cat "$dir/output")"
 [ -e "$dir/disk.kf" ] || fail "create did not take the configuration's path"
 uuid=$(volume_uuid "$dir/disk.kf")
 keyfence inspect disk | grep "$uuid" >/dev/null || fail "inspect NAME"
