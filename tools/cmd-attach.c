@@ -143,6 +143,21 @@ print_text (const struct json *facts, const char *name)
     print_fact (name, "%s", text);
 }
 
+/* A folder to mount on that was misspelt, or not made yet, has become a name of the device: whoever
+ * copies a file there would write over the disk.
+ */
+static void
+warn_of_stray_name (const struct json *facts)
+{
+  const char *link = json_get_string (facts, "link");
+
+  if (link && strncmp (link, "/dev/", 5) != 0)
+    print_warning (
+        "%s is a name of the device now, and nothing is mounted: if a mount point was meant, "
+        "keyfence detach, make the folder, and attach again",
+        link);
+}
+
 static int
 run_background (const struct attach_plan *plan, bool json, struct error *err)
 {
@@ -161,6 +176,7 @@ run_background (const struct attach_plan *plan, bool json, struct error *err)
     print_text (facts, "mountpoint");
     print_text (facts, "by");
   }
+  warn_of_stray_name (facts);
   if (fenced)
     print_warning ("the volume is fenced: the device refuses all I/O until its key is back");
   return fenced ? EXIT_FENCED : EXIT_DONE;

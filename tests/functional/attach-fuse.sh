@@ -139,7 +139,9 @@ expect_fail 2 'is no socket: the volume.s NBD server must listen' \
 assert_nothing_left
 
 # ---- a device ---------------------------------------------------------------------------------------------
-attach "$dir/dev" --json >"$dir/facts.json"
+attach "$dir/dev" --json >"$dir/facts.json" 2>"$dir/output"
+# A folder to mount on that is not there must not pass for one.
+grep -qF "warning: $dir/dev is a name of the device now, and nothing is mounted" "$dir/output" || fail "no warning"
 assert_json "$(cat "$dir/facts.json")" '.by == "fuse" and (.device | startswith("/dev/loop")) and .fenced == false'
 assert_eq "$(readlink "$dir/dev")" "$(fact device)" "where the name leads"
 assert_eq "$(blockdev --getss "$dir/dev") $(blockdev --getsize64 "$dir/dev")" "4096 67108864" "sector size and size"
