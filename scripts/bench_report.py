@@ -106,6 +106,7 @@ def draw_panel(cells, store, workloads, servers, top):
     scale, bottom = PANEL_H / highest, top + PANEL_H
     out = [text(LEFT, top - 14, f"{store}: throughput against unencrypted nbdkit file = 1; MiB/s above the bars",
                 13, "start", 'font-weight="bold"')]
+    figures = []  # drawn last, with a white rim: lines and other bars cross them
     group_w = PANEL_W / len(workloads)
     bar_w = min(26.0, group_w * 0.85 / len(servers))
     for i, workload in enumerate(workloads):
@@ -119,8 +120,9 @@ def draw_panel(cells, store, workloads, servers, top):
             out.append(f'<rect x="{x:.1f}" y="{bottom - height:.1f}" width="{bar_w - 1.5:.1f}" '
                        f'height="{height:.1f}" fill="{COLOURS.get(server, "#666")}"/>')
             label_y = bottom - height - 3
-            out.append(text(x + bar_w / 2 + 3, label_y, f"{value:.0f}", 8, "start",
-                            f'transform="rotate(-90 {x + bar_w / 2 + 3:.1f} {label_y:.1f})"'))
+            figures.append(text(x + bar_w / 2 + 3, label_y, f"{value:.0f}", 8, "start",
+                                f'transform="rotate(-90 {x + bar_w / 2 + 3:.1f} {label_y:.1f})" '
+                                'stroke="#fff" stroke-width="2.5" paint-order="stroke"'))
         out += draw_limit(cells, store, workload, start, start + bar_w * len(servers), bottom, scale, highest)
         out.append(text(LEFT + (i + 0.5) * group_w, bottom + 15, workload))
     out.append(f'<line x1="{LEFT}" x2="{LEFT + PANEL_W}" y1="{bottom}" y2="{bottom}" stroke="#333"/>')
@@ -128,7 +130,7 @@ def draw_panel(cells, store, workloads, servers, top):
     out.append(f'<line x1="{LEFT}" x2="{LEFT + PANEL_W}" y1="{one:.1f}" y2="{one:.1f}" stroke="#333" '
                'stroke-dasharray="4 3"/>')
     out.append(text(LEFT - 6, one + 4, "1", 11, "end"))
-    return out
+    return out + figures
 
 
 def draw(run_data):
