@@ -9,36 +9,57 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/checked.h"
+#include "common/io.h"
+
+/* What nbdkit gets to end in its own way: it waits also for who has connected and says nothing. */
+#define NBDKIT_MS 1000
+
+enum state { SERVES, ENDS, NBDKIT_ENDS };
 
 static atomic_uint clients;
-static atomic_bool begun; /* set before anything is closed: who fails for that finds it so */
-static sem_t ordered;
+static atomic_bool was_told; /* before clients are counted; a new one counts itself, then looks */
+static _Atomic (enum state)
+    state;            /* set before anything is closed: who fails for that finds it so */
+static sem_t ordered; /* told, and then again when the state has changed */
+static pthread_t thread;
+static bool thread_runs;
 static void (*tell_told) (void);
 static void (*stop_all) (void);
+
+/* The first to change it does; whether it is so now. */
+static bool
+become (enum state wanted)
+{
+  enum state found = SERVES;
+
+  if (atomic_compare_exchange_strong (&state, &found, wanted)) {
+    sem_post (&ordered);
+    return true;
+  }
+  return found == wanted;
+}
 
 static void *
 run (void *opaque)
 {
+  struct timespec until;
+
   (void)opaque;
   while (sem_wait (&ordered) < 0 && errno == EINTR)
     ;
+  until = monotonic_after (NBDKIT_MS);
+  while (atomic_load (&state) == SERVES && sem_clockwait (&ordered, CLOCK_MONOTONIC, &until) < 0
+         && errno == EINTR)
+    ;
+  if (!become (ENDS))
+    return NULL;
   stop_all ();
   /* Not exit: requests are under way in other threads. */
   _exit (EXIT_SUCCESS);
-}
-
-/* False when there are no clients. */
-static bool
-begin (void)
-{
-  if (atomic_load (&clients) == 0 && !atomic_load (&begun))
-    return false;
-  atomic_store (&begun, true);
-  sem_post (&ordered);
-  return true;
 }
 
 /* ---- signals ---- */
@@ -55,9 +76,12 @@ on_signal (int sig)
   int e = errno;
 
   tell_told ();
-  for (size_t i = 0; !begin () && i < ARRAY_SIZE (signals); i++)
-    if (signals[i] == sig)
-      nbdkit_actions[i].sa_handler (sig);
+  if (!atomic_exchange (&was_told, true))
+    sem_post (&ordered);
+  if (atomic_load (&clients) == 0 || !become (ENDS))
+    for (size_t i = 0; i < ARRAY_SIZE (signals); i++)
+      if (signals[i] == sig)
+        nbdkit_actions[i].sa_handler (sig);
   errno = e;
 }
 
@@ -80,7 +104,6 @@ watch_signals (void)
 int
 ending_prepare (void (*told) (void), void (*stop) (void), struct error *err)
 {
-  pthread_t thread;
   int r;
 
   tell_told = told;
@@ -90,9 +113,21 @@ ending_prepare (void (*told) (void), void (*stop) (void), struct error *err)
   r = pthread_create (&thread, NULL, run, NULL);
   if (r != 0)
     return error_set_errno (err, r, "starting a thread");
-  pthread_detach (thread);
+  thread_runs = true;
   watch_signals ();
   return 0;
+}
+
+/* Where we end the process ourselves, that is what ends the waiting. */
+void
+ending_leave_to_nbdkit (void)
+{
+  if (!thread_runs)
+    return;
+  (void)!become (NBDKIT_ENDS);
+  sem_post (&ordered);
+  pthread_join (thread, NULL);
+  thread_runs = false;
 }
 
 /* ---- connections and requests ---- */
@@ -101,6 +136,8 @@ void
 ending_add_client (void)
 {
   atomic_fetch_add (&clients, 1);
+  if (atomic_load (&was_told) && become (ENDS))
+    ending_hold ();
 }
 
 void
@@ -112,6 +149,6 @@ ending_remove_client (void)
 void
 ending_hold (void)
 {
-  while (atomic_load (&begun))
+  while (atomic_load (&state) == ENDS)
     pause ();
 }

@@ -15,11 +15,19 @@
 
 /* From now on signals that end nbdkit call `told` (in their handler), and where there are clients
  * then `stop`, in a thread made for that, which wipes the keys and ends what else runs; then the
- * process ends.  Where there are none, nbdkit ends in its own way.
+ * process ends.  Where there are none, nbdkit ends in its own way; but since it waits for who has
+ * connected and says nothing, it is not waited for long.
  */
 int ending_prepare (void (*told) (void), void (*stop) (void), struct error *err) MUST_CHECK;
 
-/* For each connection. */
+/* From .cleanup on, where all clients have gone: returns when nbdkit may unload the plugin.  May be
+ * called more than once.
+ */
+void ending_leave_to_nbdkit (void);
+
+/* For each connection.  One that is opened when nbdkit has been told to end would be refused all it
+ * asks, so that it does not return then.
+ */
 void ending_add_client (void);
 void ending_remove_client (void);
 

@@ -92,12 +92,14 @@ stop (void)
 static void
 keyfence_cleanup (void)
 {
+  ending_leave_to_nbdkit ();
   stop ();
 }
 
 static void
 keyfence_unload (void)
 {
+  ending_leave_to_nbdkit ();
   stop ();
   header_free (first_header);
   volume_free (volume);

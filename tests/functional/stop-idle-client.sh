@@ -72,3 +72,31 @@ wait_for 30 test -s "$dir/tcp.pid" || fail "no server: $(cat "$log")"
 idle_client "127.0.0.1:$port" "$dir/client"
 
 ends_at_once tcp
+
+# One that has connected and says nothing is no client yet, and is waited for no longer than a moment; one that
+# only begins to ask then is hung up on, and not refused.
+start_server "$dir/disk"
+perl -e '
+  use IO::Socket::UNIX;
+  $| = 1;
+  my @s = map { IO::Socket::UNIX->new(Peer => $ARGV[0]) or die "connect: $!" } 1, 2;
+  for (@s) { my $greeting = ""; sysread $_, $greeting, 18 - length $greeting, length $greeting while length $greeting < 18 }
+  print "connected\n";
+  select undef, undef, undef, 0.05 until -e $ARGV[1];
+  select undef, undef, undef, 0.3;
+  syswrite $s[1], pack("N", 3) . "IHAVEOPT" . pack("NN", 1, 0) . pack("NnnQ>Q>N", 0x25609513, 0, 0, 7, 0, 4096);
+  my $all = "";
+  1 while sysread $s[1], $all, 65536, length $all;
+  my $error = length $all > 18 ? unpack "N", substr $all, 14, 4 : 0;
+  print $error ? "refused: $error\n" : "ended\n";
+  select undef, undef, undef, 0.05 until -e $ARGV[2];
+' "$dir/main.nbd" "$dir/told" "$dir/over" >"$dir/client" 2>&1 &
+client=$!
+at_exit "kill $client 2>/dev/null || true"
+wait_for 20 grep -q connected "$dir/client" || fail "nobody has connected: $(cat "$dir/client")"
+touch "$dir/told"
+stop_server
+touch "$dir/over"
+! grep -q 'stopping' "$log" || fail "it waited for who says nothing: $(tail -n 1 "$log")"
+wait "$client" || fail "the client: $(cat "$dir/client")"
+assert_eq "$(xargs <"$dir/client")" 'connected ended' 'what the late client saw'
