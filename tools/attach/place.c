@@ -46,6 +46,27 @@ check_above (const char *path, struct error *err)
   return 0;
 }
 
+/* In a sticky folder, too, its owner can put another thing in its place, as a symlink to where
+ * nothing is to be mounted.
+ */
+static int
+check_stays (const char *path, const struct stat *st, struct error *err)
+{
+  CLEANUP_FREE char *copy = strdup (path);
+  struct stat above;
+
+  if (!copy)
+    return error_set (err, ERROR_SYSTEM, "out of memory");
+  if (stat (dirname (copy), &above) < 0)
+    return error_set_errno (err, errno, "%s", copy);
+  if (st->st_uid == 0 || st->st_uid == geteuid () || !(above.st_mode & (S_IWGRP | S_IWOTH)))
+    return 0;
+  return error_set (err, ERROR_USAGE,
+                    "%s belongs to user %u, who can replace it, since others may write to the "
+                    "folder %s: choose a place that only root can change",
+                    path, (unsigned)st->st_uid, copy);
+}
+
 int
 place_folder (const char *path, char **ret_path, struct error *err)
 {
@@ -60,7 +81,7 @@ place_folder (const char *path, char **ret_path, struct error *err)
     return error_set (err, ERROR_USAGE, "%s is no folder", path);
   if (strcmp (real, "/") == 0)
     return error_set (err, ERROR_USAGE, "nothing is mounted over /");
-  if (check_above (real, err) < 0)
+  if (check_above (real, err) < 0 || check_stays (real, &st, err) < 0)
     return -1;
   *ret_path = real;
   real = NULL;
