@@ -11,7 +11,7 @@ packages_build=(gcc libc6-dev meson ninja-build pkg-config perl
   libblkid-dev libfuse3-dev libcurl4-openssl-dev libmicrohttpd-dev libnbd-dev libnl-genl-3-dev libcmocka-dev liburing-dev)
 
 # To test: NBD clients, file systems, fault finding, lints.
-packages_test=(bash-completion clang clang-format libclang-rt-14-dev llvm fio gdb iproute2 jq
+packages_test=(bash-completion btrfs-progs clang clang-format libclang-rt-14-dev llvm fio gdb iproute2 jq
   netcat-openbsd openssl perl procps python3 psmisc qemu-utils shellcheck systemd
   systemd-container xxd valgrind xfsprogs libc6-dbg)
 

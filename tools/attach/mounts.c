@@ -47,8 +47,31 @@ unescape (char *text)
   *to = '\0';
 }
 
+static dev_t
+number_of (const char *device)
+{
+  struct stat st;
+
+  return stat (device, &st) == 0 && S_ISBLK (st.st_mode) ? st.st_rdev : 0;
+}
+
+/* Btrfs has numbers of its own, and tells its device by name.  (Only its word is taken for that:
+ * who mounts by FUSE may name any.)
+ */
+static dev_t
+device_of (const char *line, dev_t number)
+{
+  const char *rest = strstr (line, " - ");
+  CLEANUP_FREE char *source = NULL;
+
+  if (major (number) != 0 || !rest || sscanf (rest, " - btrfs %ms", &source) != 1)
+    return number;
+  unescape (source);
+  return number_of (source);
+}
+
 /* The next line with its path (a new string); false at the end.  "ID PARENT MAJOR:MINOR ROOT PATH
- * ..."
+ * ... - TYPE SOURCE ..."
  */
 static bool
 next_mount (FILE *f, struct mount *ret)
@@ -63,7 +86,7 @@ next_mount (FILE *f, struct mount *ret)
     if (sscanf (line, "%*s %*s %u:%u %*s %ms", &major_number, &minor_number, &path) != 3)
       continue;
     unescape (path);
-    *ret = (struct mount){makedev (major_number, minor_number), path};
+    *ret = (struct mount){device_of (line, makedev (major_number, minor_number)), path};
     return true;
   }
   return false;
@@ -82,14 +105,6 @@ find_mount (dev_t number, const char *path)
     free (mount.path);
   }
   return NULL;
-}
-
-static dev_t
-number_of (const char *device)
-{
-  struct stat st;
-
-  return stat (device, &st) == 0 && S_ISBLK (st.st_mode) ? st.st_rdev : 0;
 }
 
 bool
