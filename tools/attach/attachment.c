@@ -15,6 +15,7 @@
 #include "common/parse.h"
 #include "common/paths.h"
 #include "tools/attach/way.h"
+#include "tools/volume-config.h"
 
 #define STATE_MAX 65536
 #define SUFFIX ".attach"
@@ -190,11 +191,20 @@ open_folder (struct attachment *a, bool create, struct error *err)
   }
 }
 
+/* The real one, as the kernel shows it for what is made of files in it; NULL: none. */
+static char *
+find_rundir (bool create)
+{
+  CLEANUP_FREE char *rundir = path_rundir (create);
+
+  return rundir ? realpath (rundir, NULL) : NULL;
+}
+
 int
 attachment_open (const char *uuid, struct attachment *ret, struct error *err)
 {
   CLEANUP_ATTACHMENT struct attachment a = ATTACHMENT_INIT;
-  CLEANUP_FREE char *rundir = path_rundir (true);
+  CLEANUP_FREE char *rundir = find_rundir (true);
 
   if (!rundir)
     return error_set (err, ERROR_SYSTEM,
@@ -337,30 +347,44 @@ same_file (const char *a, const char *b)
   return one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
 
+/* How well a name fits.  The label is anybody's who may write the disk, so it comes last, and not
+ * at all where the name is that of a configuration.
+ */
+enum fit { FITS_NOT, FITS_LABEL, FITS };
+
+struct sought {
+  const char *name, *config_path; /* of the volume in the configuration of that name; NULL: none */
+};
+
 /* A mount point whose disk is gone can't be looked at, so names are compared, too. */
 static bool
-is_called (const struct json *facts, const char *name)
+is_place (const char *text, const char *name)
 {
-  static const char *const words[] = {"volume", "name", "label"};
+  size_t length = text ? strlen (text) : 0;
+
+  if (!text)
+    return false;
+  if (strncmp (text, name, length) == 0
+      && (name[length] == '\0' || strcmp (name + length, "/") == 0))
+    return true;
+  return same_file (text, name);
+}
+
+static enum fit
+fit (const struct json *facts, const struct sought *sought)
+{
   static const char *const places[] = {"path", "control", "device", "link", "mountpoint"};
+  const char *uuid = json_get_string (facts, "volume"), *config = json_get_string (facts, "name");
+  const char *label = json_get_string (facts, "label"), *name = sought->name;
 
-  for (size_t i = 0; i < ARRAY_SIZE (words); i++) {
-    const char *text = json_get_string (facts, words[i]);
-
-    if (text && *text && strcasecmp (text, name) == 0 && (i == 0 || strcmp (text, name) == 0))
-      return true;
-  }
-  for (size_t i = 0; i < ARRAY_SIZE (places); i++) {
-    const char *text = json_get_string (facts, places[i]);
-    size_t length = text ? strlen (text) : 0;
-
-    if (text && strncmp (text, name, length) == 0
-        && (name[length] == '\0' || strcmp (name + length, "/") == 0))
-      return true;
-    if (text && same_file (text, name))
-      return true;
-  }
-  return false;
+  if ((uuid && strcasecmp (uuid, name) == 0) || (config && strcmp (config, name) == 0))
+    return FITS;
+  for (size_t i = 0; i < ARRAY_SIZE (places); i++)
+    if (is_place (json_get_string (facts, places[i]), name))
+      return FITS;
+  if (sought->config_path)
+    return is_place (json_get_string (facts, "path"), sought->config_path) ? FITS : FITS_NOT;
+  return label && *label && strcmp (label, name) == 0 ? FITS_LABEL : FITS_NOT;
 }
 
 static bool
@@ -371,41 +395,60 @@ ends_with (const char *text, const char *end)
   return length >= end_length && strcmp (text + length - end_length, end) == 0;
 }
 
-/* The folder of what is called so; NULL: none. */
-static char *
-find_folder (const char *rundir, const char *name)
+/* The folder of what is called so. */
+static int
+find_folder (const char *rundir, const struct sought *sought, char **ret_folder, struct error *err)
 {
   CLEANUP_CLOSEDIR DIR *dir = opendir (rundir);
+  CLEANUP_FREE char *best = NULL;
+  enum fit best_fit = FITS_NOT;
+  bool several = false;
 
   for (struct dirent *entry; dir && (entry = readdir (dir));) {
     CLEANUP_FREE char *folder = NULL;
     CLEANUP_JSON struct json *facts = NULL;
+    enum fit found;
 
     if (!ends_with (entry->d_name, SUFFIX))
       continue;
     if (asprintf (&folder, "%s/%s", rundir, entry->d_name) < 0) {
       folder = NULL;
-      return NULL;
+      return error_set (err, ERROR_SYSTEM, "out of memory");
     }
     facts = read_facts (folder);
-    if (facts && is_called (facts, name)) {
-      char *found = folder;
-
-      folder = NULL;
-      return found;
-    }
+    found = facts ? fit (facts, sought) : FITS_NOT;
+    if (found == FITS_NOT || found < best_fit)
+      continue;
+    several = found == best_fit;
+    best_fit = found;
+    free (best);
+    best = folder;
+    folder = NULL;
   }
-  return NULL;
+  if (several)
+    return error_set (err, ERROR_USAGE,
+                      "several attached volumes are called %s: name one by its device, mount point "
+                      "or uuid",
+                      sought->name);
+  *ret_folder = best;
+  best = NULL;
+  return 0;
 }
 
 int
 attachment_find (const char *name, struct attachment *ret, struct error *err)
 {
   CLEANUP_ATTACHMENT struct attachment a = ATTACHMENT_INIT;
-  CLEANUP_FREE char *rundir = path_rundir (false);
+  CLEANUP_CONFIG struct config config = {0};
+  CLEANUP_FREE char *rundir = find_rundir (false);
+  struct sought sought = {.name = name};
+  struct error ignored = {0}; /* one that is damaged by now must not keep it attached */
   int r;
 
-  a.folder = rundir ? find_folder (rundir, name) : NULL;
+  if (config_is_meant (name))
+    sought.config_path = config_load (name, &config, &ignored) < 0 ? "" : config.path;
+  if (rundir && find_folder (rundir, &sought, &a.folder, err) < 0)
+    return -1;
   if (!a.folder)
     return error_set (err, ERROR_NOT_FOUND,
                       "nothing called %s is attached, neither a volume nor a device nor a mount "
