@@ -132,7 +132,18 @@ mkdir -m 777 "$dir/open"
 mkdir "$dir/open/mnt"
 expect_fail 2 'others may write to the folder .*/open ' attach "$dir/open/dev"
 expect_fail 2 'others may write to the folder .*/open ' attach "$dir/open/mnt"
+mkdir -m 1777 "$dir/sticky"
+mkdir "$dir/sticky/mnt"
+chown 65534 "$dir/sticky/mnt"
+expect_fail 2 'sticky/mnt belongs to user 65534, who can replace it' attach "$dir/sticky/mnt"
+chown 0 "$dir/sticky/mnt"
+expect_fail 1 'there is no file system on the disk' attach "$dir/sticky/mnt"
 expect_fail 1 'there is no file system on the disk' attach "$dir/mnt"
+# Not even a server is believed a uuid that would lead elsewhere.
+jq -nc --arg path "$dir/disk" '{volume: "../../x", path: $path, size_bytes: 67108864, read_only: false}' |
+  nc -lU "$dir/control" >/dev/null &
+wait_for 10 test -S "$dir/control" || fail "nobody listens"
+expect_fail 1 'status lacks its uuid' "$KEYFENCE" attach --by fuse --socket "$dir/main.nbd" "$dir/control" "$dir/dev"
 expect_fail 1 'nothing called wages is attached' detach wages
 expect_fail 2 'is no socket: the volume.s NBD server must listen' \
   "$KEYFENCE" attach --by fuse wages "$dir/dev" --socket "$dir/disk"
@@ -147,6 +158,12 @@ assert_eq "$(readlink "$dir/dev")" "$(fact device)" "where the name leads"
 assert_eq "$(blockdev --getss "$dir/dev") $(blockdev --getsize64 "$dir/dev")" "4096 67108864" "sector size and size"
 assert_eq "$(stat -c %a "$KEYFENCE_RUNDIR/$uuid.attach")" 700 "mode of the record's folder"
 expect_fail 1 "is attached already, as .*process $(resident) looks after it" attach "$dir/other"
+# A label is what anybody may have written on a disk.
+cp -r "$KEYFENCE_RUNDIR/$uuid.attach" "$KEYFENCE_RUNDIR/other.attach"
+jq '.volume = "other" | .path = "/no" | .device = "/dev/no" | .link = "/no"' "$KEYFENCE_RUNDIR/$uuid.attach/state.json" \
+  >"$KEYFENCE_RUNDIR/other.attach/state.json"
+expect_fail 2 'several attached volumes are called wages' detach wages
+rm -r "$KEYFENCE_RUNDIR/other.attach"
 # Many writes at a time are each their own; a hole reads as zeros.
 random_file "$dir/bulk" 8M
 dd if="$dir/bulk" of="$dir/dev" bs=1M oflag=direct conv=notrunc status=none
@@ -163,6 +180,20 @@ exec 9<&-
 detach "$dir/dev"
 assert_nothing_left
 [ ! -L "$dir/dev" ] || fail "the name is left"
+
+# ---- where it is started, and who listens to it ---------------------------------------------------------------
+mount -t tmpfs none "$dir/mnt"
+ln -s "$KEYFENCE_RUNDIR" "$dir/rundir"
+(cd "$dir/mnt" && KEYFENCE_RUNDIR=$dir/rundir attach ../dev >"$dir/output")
+umount "$dir/mnt" || fail "the folder that it was started in is busy"
+detach "$dir/dev"
+assert_nothing_left
+attach --foreground "$dir/dev" 2>&1 | sleep 0.01 &
+wait_for 30 test -L "$dir/dev" || fail "it is not attached"
+sleep 0.5
+[ -n "$(resident)" ] || fail "it has ended with who listened to it"
+detach "$dir/dev"
+assert_nothing_left
 
 # ---- a file system, and its server's ends -------------------------------------------------------------------
 attach "$dir/mnt" --options noatime >"$dir/output"

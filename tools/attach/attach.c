@@ -12,8 +12,10 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/checked.h"
+#include "common/parse.h"
 #include "common/paths.h"
 #include "tools/attach/mounts.h"
 #include "tools/attach/place.h"
@@ -95,18 +97,21 @@ take_status (const struct attach_plan *plan, const struct json *status, struct a
              struct error *err)
 {
   const char *path = json_get_string (status, "path");
+  const char *uuid = json_get_string (status, "volume");
 
-  if (!path || json_get_uint64 (status, "size_bytes", &a->size_bytes) < 0
+  /* The uuid becomes part of paths. */
+  if (!path || !uuid || !is_uuid (uuid)
+      || json_get_uint64 (status, "size_bytes", &a->size_bytes) < 0
       || json_get_bool (status, "read_only", &a->read_only) < 0)
-    return error_set (err, ERROR_UNAVAILABLE,
-                      "the server's status lacks its path, size or mode: are both of the same "
-                      "version?");
+    return error_set (
+        err, ERROR_UNAVAILABLE,
+        "the server's status lacks its uuid, path, size or mode: are both of the same "
+        "version?");
   a->connections = plan->connections;
   a->timeout_s = choose_timeout_s (plan, status);
   a->reconnect_s = plan->reconnect_s;
   if (read_sector_size (path, &a->sector_size, err) < 0 || copy (path, &a->path, err) < 0
-      || copy (json_get_string (status, "volume"), &a->volume, err) < 0
-      || copy (plan->name, &a->name, err) < 0
+      || copy (uuid, &a->volume, err) < 0 || copy (plan->name, &a->name, err) < 0
       || copy (json_get_string (status, "label"), &a->label, err) < 0
       || copy (plan->options, &a->options, err) < 0)
     return -1;
@@ -366,6 +371,9 @@ attach_begin (const struct attach_plan *plan, struct attachment *ret, bool *ret_
       || take_status (plan, status, &a, err) < 0)
     return -1;
   a.control = realpath (control, NULL);
+  /* All paths are absolute now; where we were started is not kept busy. */
+  if (chdir ("/") < 0)
+    return error_set_errno (err, errno, "going to /");
   if (open_record (&a, &adopted, err) < 0)
     return -1;
   if ((!adopted && check_state (status, &a, ret_fenced, err) < 0) || make (&a, adopted, err) < 0) {

@@ -46,6 +46,7 @@ open_signals (struct error *err)
   sigaddset (&set, SIGTERM);
   sigaddset (&set, SIGINT);
   sigprocmask (SIG_BLOCK, &set, NULL);
+  signal (SIGPIPE, SIG_IGN); /* who no longer reads what we say does not end us */
   fd = signalfd (-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
   if (fd < 0)
     error_set_errno (err, errno, "a file descriptor for signals");
@@ -165,7 +166,6 @@ be_background (const struct attach_plan *plan, int fd)
   setsid ();
   openlog ("keyfence-attach", LOG_PID, LOG_DAEMON);
   signal (SIGHUP, SIG_IGN);
-  signal (SIGPIPE, SIG_IGN);
   r = resident_run (plan, &face, &err);
   if (r < 0 && fd < 0)
     log_to_syslog (true, err.text);
