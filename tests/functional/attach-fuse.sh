@@ -212,6 +212,15 @@ done
 stop_writing
 assert_written
 
+# ---- everybody is told to end at once, as when a system is shut down -------------------------------------------
+random_file "$dir/unsynced" 4M 7
+cp "$dir/unsynced" "$dir/mnt/unsynced"
+kill -TERM "$(fact helper_pid)" "$(resident)"
+wait_for 60 test ! -e "$KEYFENCE_RUNDIR/$uuid.attach" || fail "it is still attached"
+assert_nothing_left
+attach "$dir/mnt" --options noatime >"$dir/output"
+cmp "$dir/unsynced" "$dir/mnt/unsynced" || fail "what was not synced is lost"
+
 # ---- in use ---------------------------------------------------------------------------------------------------
 exec 9>"$dir/mnt/held"
 expect_fail 1 "mnt is busy: .*process $$ \(" detach "$dir/mnt"

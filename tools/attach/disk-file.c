@@ -3,10 +3,11 @@
  *
  *   keyfence-disk-file SOCKET FILE RECONNECT_SECONDS rw|ro PIDFILE
  *
- * FILE, which must exist, shows the disk of the NBD server at SOCKET until SIGTERM; PIDFILE is
- * written when it does.  A request whose server went away waits for the next server,
- * RECONNECT_SECONDS at most, and is sent again; what a server answers goes to who asked, errors
- * too.
+ * FILE, which must exist, shows the disk of the NBD server at SOCKET until SIGTERM, and then until
+ * nobody has it open any more: when a system is shut down everybody gets SIGTERM, and who looks
+ * after the attached volume has then to unmount what is on it.  PIDFILE is written when it does.  A
+ * request whose server went away waits for the next server, RECONNECT_SECONDS at most, and is sent
+ * again; what a server answers goes to who asked, errors too.
  *
  * It is sent again only when the server has closed the connection, that is when it has died or is
  * done with it: nothing of the old request can come behind the new one.
@@ -23,6 +24,7 @@
 #include <linux/falloc.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,6 +52,9 @@ static struct {
   bool read_only;
   struct fuse_session *session;
 } disk;
+
+static atomic_uint opened;       /* how many times the file is open */
+static atomic_bool asked_to_end; /* before that is looked at; the last to close it looks at this */
 
 static pthread_key_t connection_key; /* a thread's struct nbd_handle */
 
@@ -217,7 +222,19 @@ file_open (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     return;
   }
   fi->direct_io = 1; /* nothing of it in the page cache */
-  fuse_reply_open (req, fi);
+  atomic_fetch_add (&opened, 1);
+  if (fuse_reply_open (req, fi) < 0) /* whoever opened it has gone: there is no release */
+    atomic_fetch_sub (&opened, 1);
+}
+
+static void
+file_release (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+  (void)ino;
+  (void)fi;
+  if (atomic_fetch_sub (&opened, 1) == 1 && atomic_load (&asked_to_end))
+    fuse_session_exit (disk.session);
+  fuse_reply_err (req, 0);
 }
 
 static void
@@ -301,6 +318,7 @@ file_fallocate (fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t le
 static const struct fuse_lowlevel_ops operations = {
     .getattr = file_getattr,
     .open = file_open,
+    .release = file_release,
     .read = file_read,
     .write = file_write,
     .fsync = file_fsync,
@@ -328,6 +346,26 @@ meet_server (void)
   nbd_shutdown (nbd, 0);
   nbd_close (nbd);
   return many ? THREADS : 1;
+}
+
+static void
+on_sigterm (int signum)
+{
+  (void)signum;
+  atomic_store (&asked_to_end, true);
+  if (atomic_load (&opened) == 0)
+    fuse_session_exit (disk.session);
+}
+
+/* FUSE's own handlers end it at once. */
+static int
+handle_signals (void)
+{
+  const struct sigaction action = {.sa_handler = on_sigterm};
+
+  if (fuse_set_signal_handlers (disk.session) != 0)
+    return -1;
+  return sigaction (SIGTERM, &action, NULL);
 }
 
 static void
@@ -381,8 +419,7 @@ main (int argc, char **argv)
       || fuse_opt_add_arg (&args, "-odefault_permissions") != 0)
     errx (1, "out of memory");
   disk.session = fuse_session_new (&args, &operations, sizeof operations, NULL);
-  if (!disk.session || fuse_set_signal_handlers (disk.session) != 0
-      || fuse_session_mount (disk.session, argv[2]) != 0)
+  if (!disk.session || handle_signals () != 0 || fuse_session_mount (disk.session, argv[2]) != 0)
     return 1;
   write_pidfile (argv[5]);
   r = serve (threads);
