@@ -21,6 +21,7 @@
 enum state { SERVES, ENDS, NBDKIT_ENDS };
 
 static atomic_uint clients;
+static atomic_bool telling;  /* while the handler has not yet found who is to end it */
 static atomic_bool was_told; /* before clients are counted; a new one counts itself, then looks */
 static _Atomic (enum state)
     state;            /* set before anything is closed: who fails for that finds it so */
@@ -70,18 +71,26 @@ run (void *opaque)
 static const int signals[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP};
 static struct sigaction nbdkit_actions[ARRAY_SIZE (signals)];
 
+/* Only the first: what the second would tell may be gone.  Requests that fail for what is told wait
+ * until it is known whether they are answered.
+ */
 static void
 on_signal (int sig)
 {
+  static atomic_flag seen = ATOMIC_FLAG_INIT;
   int e = errno;
 
+  if (atomic_flag_test_and_set (&seen))
+    return;
+  atomic_store (&telling, true);
   tell_told ();
-  if (!atomic_exchange (&was_told, true))
-    sem_post (&ordered);
+  atomic_store (&was_told, true);
+  sem_post (&ordered);
   if (atomic_load (&clients) == 0 || !become (ENDS))
     for (size_t i = 0; i < ARRAY_SIZE (signals); i++)
       if (signals[i] == sig)
         nbdkit_actions[i].sa_handler (sig);
+  atomic_store (&telling, false);
   errno = e;
 }
 
@@ -149,6 +158,8 @@ ending_remove_client (void)
 void
 ending_hold (void)
 {
+  while (atomic_load (&telling))
+    nanosleep (&(struct timespec){.tv_nsec = 100000}, NULL);
   while (atomic_load (&state) == ENDS)
     pause ();
 }
