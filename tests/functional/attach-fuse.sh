@@ -270,6 +270,22 @@ attach "$dir/dev" >"$dir/output"
 e2fsck -fn "$dir/dev" >"$dir/fsck.log" 2>&1 || fail "e2fsck is not content: $(cat "$dir/fsck.log")"
 detach "$uuid"
 
+# ---- another volume at the server's socket gets nothing ----------------------------------------------------------------
+make_volume "$dir/two" 64M
+attach "$dir/dev" >"$dir/output"
+kill_server
+start_server "$dir/two"
+dd if="$dir/bulk" of="$dir/dev" bs=64k count=1 seek=1000 oflag=direct conv=notrunc status=none &
+writer=$!
+sleep 1
+kill -0 "$writer" || fail "a write did not wait for its own server"
+nbdcopy "$uri" "$dir/copy"
+! cmp -s -n 64K -i 0:65536000 "$dir/bulk" "$dir/copy" || fail "a write came to another volume"
+stop_server
+start_server "$dir/disk" "${fast[@]}"
+wait "$writer" || fail "the write saw an error"
+detach "$dir/dev"
+
 # ---- the server is gone, and does not come back -----------------------------------------------------------------------
 attach "$dir/mnt" >"$dir/output"
 start_writing

@@ -1,13 +1,16 @@
 /* keyfence-disk-file: a served disk as a file, by FUSE, for `keyfence attach --by fuse`, which puts
  * a loop device on it.
  *
- *   keyfence-disk-file SOCKET FILE RECONNECT_SECONDS rw|ro PIDFILE
+ *   keyfence-disk-file SOCKET FILE RECONNECT_SECONDS rw|ro PIDFILE CONTROL UUID
  *
  * FILE, which must exist, shows the disk of the NBD server at SOCKET until SIGTERM, and then until
  * nobody has it open any more: when a system is shut down everybody gets SIGTERM, and who looks
  * after the attached volume has then to unmount what is on it.  PIDFILE is written when it does.  A
  * request whose server went away waits for the next server, RECONNECT_SECONDS at most, and is sent
  * again; what a server answers goes to who asked, errors too.
+ *
+ * A server is taken for the next one only if the control socket CONTROL is of the volume UUID: what
+ * was written for one disk must not come to another.
  *
  * It is sent again only when the server has closed the connection, that is when it has died or is
  * done with it: nothing of the old request can come behind the new one.
@@ -22,6 +25,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/falloc.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -29,6 +33,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -39,14 +44,18 @@
 #include "common/checked.h"
 #include "common/cleanup.h"
 #include "common/io.h"
+#include "common/json.h"
 #include "common/parse.h"
+#include "common/unix-socket.h"
 
 #define THREADS 16
 #define PAUSE_MS 20
+#define CONTROL_MS 5000
+#define CONTROL_MAX 262144
 #define ZERO_MAX (UINT64_C (64) << 20) /* in one request: the server writes them */
 
 static struct {
-  const char *socket;
+  const char *socket, *control, *uuid;
   uint64_t reconnect_ms;
   uint64_t size_bytes;
   bool read_only;
@@ -85,7 +94,61 @@ connection_new (void)
   return NULL;
 }
 
-/* This thread's; NULL when there is no server.  Another disk than it was is none. */
+/* The answer to "status", up to its newline, in the time that there is. */
+static struct json *
+receive_status (int fd, char *text)
+{
+  uint64_t deadline_ms = clock_ms () + CONTROL_MS, now_ms;
+  size_t used = 0;
+
+  while (used < CONTROL_MAX && (now_ms = clock_ms ()) < deadline_ms) {
+    struct pollfd pfd = {.fd = fd, .events = POLLIN};
+    ssize_t n;
+
+    if (poll (&pfd, 1, (int)(deadline_ms - now_ms)) <= 0)
+      continue;
+    n = read (fd, text + used, CONTROL_MAX - used);
+    if (n <= 0)
+      return NULL;
+    used += (size_t)n;
+    if (text[used - 1] == '\n')
+      return json_parse (text, used);
+  }
+  return NULL;
+}
+
+static bool
+is_volume_served (void)
+{
+  static const char question[] = "status\n";
+  CLEANUP_CLOSE int fd = -1;
+  CLEANUP_FREE char *text = malloc (CONTROL_MAX);
+  CLEANUP_JSON struct json *status = NULL;
+  const char *uuid;
+
+  if (!text || unix_socket_connect (disk.control, &fd) < 0
+      || send (fd, question, sizeof question - 1, MSG_NOSIGNAL) < 0)
+    return false;
+  status = receive_status (fd, text);
+  uuid = json_get_string (status, "volume");
+  return uuid && strcmp (uuid, disk.uuid) == 0;
+}
+
+/* Another disk than it was is none. */
+static bool
+is_ours (struct nbd_handle *nbd)
+{
+  static atomic_bool told;
+
+  if (nbd_get_size (nbd) == (int64_t)disk.size_bytes && is_volume_served ())
+    return true;
+  if (!atomic_exchange (&told, true))
+    warnx ("%s: another disk is there now, or its server is not at %s; it is not used", disk.socket,
+           disk.control);
+  return false;
+}
+
+/* This thread's; NULL when there is no server. */
 static struct nbd_handle *
 connection (void)
 {
@@ -94,12 +157,7 @@ connection (void)
   if (nbd)
     return nbd;
   nbd = connection_new ();
-  if (nbd && nbd_get_size (nbd) != (int64_t)disk.size_bytes) {
-    warnx ("%s: the disk has another size now, and is not used", disk.socket);
-    nbd_close (nbd);
-    return NULL;
-  }
-  if (nbd && pthread_setspecific (connection_key, nbd) != 0) {
+  if (nbd && (!is_ours (nbd) || pthread_setspecific (connection_key, nbd) != 0)) {
     nbd_close (nbd);
     return NULL;
   }
@@ -405,11 +463,13 @@ main (int argc, char **argv)
   uint64_t seconds;
   int r;
 
-  if (argc != 6 || (strcmp (argv[4], "rw") != 0 && strcmp (argv[4], "ro") != 0))
-    errx (2, "usage: keyfence-disk-file SOCKET FILE RECONNECT_SECONDS rw|ro PIDFILE");
+  if (argc != 8 || (strcmp (argv[4], "rw") != 0 && strcmp (argv[4], "ro") != 0))
+    errx (2, "usage: keyfence-disk-file SOCKET FILE RECONNECT_SECONDS rw|ro PIDFILE CONTROL UUID");
   if (parse_uint (argv[3], 1, 86400, &seconds, &error) < 0)
     errx (2, "RECONNECT_SECONDS: %s", error.text);
   disk.socket = argv[1];
+  disk.control = argv[6];
+  disk.uuid = argv[7];
   disk.reconnect_ms = seconds * 1000;
   disk.read_only = strcmp (argv[4], "ro") == 0;
   if (pthread_key_create (&connection_key, connection_close) != 0)

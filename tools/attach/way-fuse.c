@@ -198,8 +198,8 @@ start_daemon (struct attachment *a, const char *file, struct error *err)
   CLEANUP_FREE char *pidfile = attachment_file (a, "helper.pid");
   CLEANUP_CLOSE int log_fd = -1;
   char patience[32];
-  const char *words[] = {DAEMON,  a->socket, file, patience, a->read_only ? "ro" : "rw",
-                         pidfile, NULL};
+  const char *words[] = {DAEMON,  a->socket,  file,      patience, a->read_only ? "ro" : "rw",
+                         pidfile, a->control, a->volume, NULL};
   pid_t pid;
 
   if (!path || !log || !pidfile)
