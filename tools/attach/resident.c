@@ -6,7 +6,9 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <syslog.h>
@@ -92,6 +94,27 @@ obey (struct attachment *a)
   return -1;
 }
 
+/* By a child, as any other process would: what it writes out may need a server that is just being
+ * started again, and the connection that we make to it.
+ */
+static int
+obey_while_staying (struct attachment *a)
+{
+  CLEANUP_CLOSE int pid_fd = -1;
+  struct error err;
+  int status = -1;
+  pid_t pid = fork ();
+
+  if (pid == 0)
+    _exit (obey (a) == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+  pid_fd = pid > 0 ? pidfd_open (pid, 0) : -1;
+  if (pid_fd >= 0)
+    (void)!a->way->stay (a, pid_fd, &err);
+  if (pid > 0)
+    waitpid (pid, &status, 0);
+  return status == 0 ? 0 : -1;
+}
+
 static int
 stay (struct attachment *a, int signal_fd, struct error *err)
 {
@@ -99,7 +122,7 @@ stay (struct attachment *a, int signal_fd, struct error *err)
     if (a->way->stay (a, signal_fd, err) < 0)
       return is_detached (a) ? 0 : error_prefix (err, "%s is broken", a->device);
     drain (signal_fd);
-    if (obey (a) == 0)
+    if (obey_while_staying (a) == 0)
       return 0;
   }
 }
