@@ -102,7 +102,7 @@ journal_stop
 no_error_in_kernel
 
 # ---- who looks after it is told to go while the server is started again: all is written out first ------------
-in_guest 'head -c 8M /dev/urandom >/srv/late; sha256sum /srv/late >/run/late.sum
+in_guest 'dd if=/dev/urandom of=/srv/late bs=1M count=8 2>/dev/null; [ -s /srv/late ] || exit 9; sha256sum /srv/late >/run/late.sum
   kill -9 $(server); kill -TERM $(pidof keyfence); sleep 2; serve
   for i in $(seq 300); do [ -e /run/keyfence/*.attach ] || break; sleep 0.2; done
   ! grep " /srv " /proc/mounts && keyfence attach wages /srv --timeout 3s && sha256sum -c /run/late.sum' >"$dir/output" 2>&1 ||
