@@ -18,6 +18,7 @@ attach ()
   timeout $((120 * patience)) "$KEYFENCE" attach --by fuse --socket "$dir/main.nbd" wages "$@"
 }
 
+# shellcheck disable=SC2016  # evaluated at the end
 at_exit '[ ! -d "$KEYFENCE_RUNDIR/$uuid.attach" ] || "$KEYFENCE" detach --force "$uuid"'
 start_server "$dir/disk"
 attach "$dir/dev" >"$dir/output"

@@ -188,6 +188,7 @@ ln -s "$KEYFENCE_RUNDIR" "$dir/rundir"
 umount "$dir/mnt" || fail "the folder that it was started in is busy"
 detach "$dir/dev"
 assert_nothing_left
+# shellcheck disable=SC2216  # it is there to end
 attach --foreground "$dir/dev" 2>&1 | sleep 0.01 &
 wait_for 30 test -L "$dir/dev" || fail "it is not attached"
 sleep 0.5
