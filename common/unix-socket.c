@@ -2,6 +2,7 @@
 #include "common/unix-socket.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -20,7 +21,22 @@ unix_socket_address (const char *path, struct sockaddr_un *ret_address)
 }
 
 int
-unix_socket_connect (const char *path, int *ret_fd)
+unix_socket_notify_address (const char *name, struct sockaddr_un *ret_address, socklen_t *ret_size)
+{
+  size_t length = strlen (name);
+
+  if ((name[0] != '/' && name[0] != '@') || length < 2 || length >= sizeof ret_address->sun_path)
+    return -EINVAL;
+  *ret_address = (struct sockaddr_un){.sun_family = AF_UNIX};
+  memcpy (ret_address->sun_path, name, length);
+  if (name[0] == '@')
+    ret_address->sun_path[0] = '\0';
+  *ret_size = (socklen_t)(offsetof (struct sockaddr_un, sun_path) + length);
+  return 0;
+}
+
+int
+unix_socket_connect (const char *path, int type, int *ret_fd)
 {
   struct sockaddr_un address;
   CLEANUP_CLOSE int fd = -1;
@@ -28,7 +44,7 @@ unix_socket_connect (const char *path, int *ret_fd)
 
   if (r < 0)
     return r;
-  fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  fd = socket (AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0 || connect (fd, (struct sockaddr *)&address, sizeof address) < 0)
     return -errno;
   *ret_fd = fd;
@@ -47,7 +63,7 @@ unix_socket_remove_stale (const char *path)
     return errno == ENOENT ? 0 : -errno;
   if (!S_ISSOCK (st.st_mode))
     return -ENOTSOCK;
-  r = unix_socket_connect (path, &fd);
+  r = unix_socket_connect (path, SOCK_STREAM, &fd);
   if (r == 0 || r == -EAGAIN)
     return -EADDRINUSE;
   if (r == -ENOENT) /* gone meanwhile */

@@ -4,6 +4,7 @@
 #ifndef COMMON_UNIX_SOCKET_H
 #define COMMON_UNIX_SOCKET_H
 
+#include <sys/socket.h>
 #include <sys/un.h>
 
 #include "common/cleanup.h"
@@ -14,11 +15,17 @@
 /* The address of `path`; 0 or -ENAMETOOLONG. */
 int unix_socket_address (const char *path, struct sockaddr_un *ret_address) MUST_CHECK;
 
-/* A new stream socket (close-on-exec, not blocking), connected to who listens at `path`.  0 or a
- * negative errno: -ENOENT and -ECONNREFUSED when nobody listens there, -EAGAIN when somebody does
- * who has no room for one more just now.
+/* The address of the service manager's socket that NOTIFY_SOCKET names (sd_notify(3)): a path, or
+ * "@" and a name that is in no folder.  0 or -EINVAL.
  */
-int unix_socket_connect (const char *path, int *ret_fd) MUST_CHECK;
+int unix_socket_notify_address (const char *name, struct sockaddr_un *ret_address,
+                                socklen_t *ret_size) MUST_CHECK;
+
+/* A new socket of this type (SOCK_STREAM, SOCK_SEQPACKET; close-on-exec, not blocking), connected
+ * to who listens at `path`.  0 or a negative errno: -ENOENT and -ECONNREFUSED when nobody listens
+ * there, -EAGAIN when somebody does who has no room for one more just now.
+ */
+int unix_socket_connect (const char *path, int type, int *ret_fd) MUST_CHECK;
 
 /* Removes the socket at `path` if nobody listens there any more.  0 when the place is free now, or
  * a negative errno: -EADDRINUSE when somebody listens, -ENOTSOCK when something else is there.

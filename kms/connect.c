@@ -20,16 +20,11 @@ peer_is_trusted (int fd)
 int
 agent_connect (const char *path, int *ret_fd)
 {
-  struct sockaddr_un address;
   CLEANUP_CLOSE int fd = -1;
-  int r = unix_socket_address (path, &address);
+  int r = unix_socket_connect (path, SOCK_SEQPACKET, &fd);
 
   if (r < 0)
     return r;
-  /* Not blocking for connect; packets are waited for by poll, with a deadline. */
-  fd = socket (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0 || connect (fd, (struct sockaddr *)&address, sizeof address) < 0)
-    return -errno;
   if (!peer_is_trusted (fd))
     return -EPERM;
   *ret_fd = fd;

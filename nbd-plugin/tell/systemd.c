@@ -2,15 +2,14 @@
  * socket that NOTIFY_SOCKET names.
  */
 #include <errno.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "common/unix-socket.h"
 #include "nbd-plugin/tell/teller.h"
 
 #define SEND_S 1 /* what it gets to make room in its queue */
@@ -56,22 +55,13 @@ systemd_finish (struct lane *lane)
   send_text (lane, "STOPPING=1\nSTATUS=stopping");
 }
 
-/* A path, or "@" and a name that is in no folder. */
 static int
 set_address (struct systemd *systemd, const char *name, struct error *err)
 {
-  size_t length = strlen (name);
-
-  if ((name[0] != '/' && name[0] != '@') || length < 2
-      || length >= sizeof systemd->address.sun_path)
-    return error_set (err, ERROR_USAGE,
-                      "NOTIFY_SOCKET=%s is neither the path of a socket nor @ and a name", name);
-  systemd->address.sun_family = AF_UNIX;
-  memcpy (systemd->address.sun_path, name, length);
-  if (name[0] == '@')
-    systemd->address.sun_path[0] = '\0';
-  systemd->address_size = (socklen_t)(offsetof (struct sockaddr_un, sun_path) + length);
-  return 0;
+  if (unix_socket_notify_address (name, &systemd->address, &systemd->address_size) == 0)
+    return 0;
+  return error_set (err, ERROR_USAGE,
+                    "NOTIFY_SOCKET=%s is neither the path of a socket nor @ and a name", name);
 }
 
 static void

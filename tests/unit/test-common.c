@@ -198,16 +198,16 @@ stale_sockets_are_removed_and_nothing_else_is (void **state)
   assert_int_equal (unix_socket_address (too_long, &address), -ENAMETOOLONG);
   assert_int_equal (unix_socket_address (path, &address), 0);
   assert_int_equal (unix_socket_remove_stale (path), 0); /* there is none */
-  assert_int_equal (unix_socket_connect (path, &fd), -ENOENT);
+  assert_int_equal (unix_socket_connect (path, SOCK_STREAM, &fd), -ENOENT);
   listener = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   assert_int_equal (bind (listener, (struct sockaddr *)&address, sizeof address), 0);
   assert_int_equal (listen (listener, 1), 0);
   assert_int_equal (unix_socket_remove_stale (path), -EADDRINUSE);
-  assert_int_equal (unix_socket_connect (path, &fd), 0);
+  assert_int_equal (unix_socket_connect (path, SOCK_STREAM, &fd), 0);
   close (fd);
   close (listener);
   assert_int_equal (access (path, F_OK), 0);
-  assert_int_equal (unix_socket_connect (path, &fd), -ECONNREFUSED);
+  assert_int_equal (unix_socket_connect (path, SOCK_STREAM, &fd), -ECONNREFUSED);
   assert_int_equal (unix_socket_remove_stale (path), 0);
   assert_int_equal (access (path, F_OK), -1);
   close (open (file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));

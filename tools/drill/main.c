@@ -83,7 +83,7 @@ find_uri (const char *volume, const struct json *status, char **ret_uri, struct 
   else if (uuid) {
     path = path_socket (uuid, "nbd", false);
   }
-  if (!path || unix_socket_connect (path, &fd) < 0)
+  if (!path || unix_socket_connect (path, SOCK_STREAM, &fd) < 0)
     return error_set (err, ERROR_USAGE,
                       "no NBD server listens at %s, where keyfence serve puts it: give --uri URI",
                       path ? path : "the usual place");

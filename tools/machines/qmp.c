@@ -234,7 +234,7 @@ negotiate (struct qmp *qmp, struct error *err)
 static int
 connect_to (const char *path, int *ret_fd, struct error *err)
 {
-  int r = unix_socket_connect (path, ret_fd);
+  int r = unix_socket_connect (path, SOCK_STREAM, ret_fd);
 
   if (r == -ENAMETOOLONG)
     return error_set (err, ERROR_USAGE, "%s: the path of a socket has at most %zu bytes", path,
