@@ -20,6 +20,12 @@ int control_ask (const char *socket_path, const char *command, struct json **ret
 int control_ask_within (const char *socket_path, const char *command, uint64_t timeout_ms,
                         struct json **ret_reply, struct error *err) MUST_CHECK;
 
+/* 0 when the server at this control socket serves the volume `uuid`; ERROR_FOREIGN when it serves
+ * another, and the errors of control_ask.
+ */
+int control_check_volume (const char *socket_path, const char *uuid, uint64_t timeout_ms,
+                          struct error *err) MUST_CHECK;
+
 /* The control socket of the volume that the user calls `name`: a socket, a file or block device, a
  * uuid, a configuration (volume-config.h), or the label of a volume that is served.  What has a
  * slash is a path.  A new string; ERROR_NOT_FOUND when nothing of that name is served, ERROR_BUSY

@@ -25,7 +25,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/falloc.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -33,7 +32,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -44,14 +42,12 @@
 #include "common/checked.h"
 #include "common/cleanup.h"
 #include "common/io.h"
-#include "common/json.h"
 #include "common/parse.h"
-#include "common/unix-socket.h"
+#include "tools/control.h"
 
 #define THREADS 16
 #define PAUSE_MS 20
 #define CONTROL_MS 5000
-#define CONTROL_MAX 262144
 #define ZERO_MAX (UINT64_C (64) << 20) /* in one request: the server writes them */
 
 static struct {
@@ -94,53 +90,15 @@ connection_new (void)
   return NULL;
 }
 
-/* The answer to "status", up to its newline, in the time that there is. */
-static struct json *
-receive_status (int fd, char *text)
-{
-  uint64_t deadline_ms = clock_ms () + CONTROL_MS, now_ms;
-  size_t used = 0;
-
-  while (used < CONTROL_MAX && (now_ms = clock_ms ()) < deadline_ms) {
-    struct pollfd pfd = {.fd = fd, .events = POLLIN};
-    ssize_t n;
-
-    if (poll (&pfd, 1, (int)(deadline_ms - now_ms)) <= 0)
-      continue;
-    n = read (fd, text + used, CONTROL_MAX - used);
-    if (n <= 0)
-      return NULL;
-    used += (size_t)n;
-    if (text[used - 1] == '\n')
-      return json_parse (text, used);
-  }
-  return NULL;
-}
-
-static bool
-is_volume_served (void)
-{
-  static const char question[] = "status\n";
-  CLEANUP_CLOSE int fd = -1;
-  CLEANUP_FREE char *text = malloc (CONTROL_MAX);
-  CLEANUP_JSON struct json *status = NULL;
-  const char *uuid;
-
-  if (!text || unix_socket_connect (disk.control, &fd) < 0
-      || send (fd, question, sizeof question - 1, MSG_NOSIGNAL) < 0)
-    return false;
-  status = receive_status (fd, text);
-  uuid = json_get_string (status, "volume");
-  return uuid && strcmp (uuid, disk.uuid) == 0;
-}
-
 /* Another disk than it was is none. */
 static bool
 is_ours (struct nbd_handle *nbd)
 {
   static atomic_bool told;
+  struct error error;
 
-  if (nbd_get_size (nbd) == (int64_t)disk.size_bytes && is_volume_served ())
+  if (nbd_get_size (nbd) == (int64_t)disk.size_bytes
+      && control_check_volume (disk.control, disk.uuid, CONTROL_MS, &error) == 0)
     return true;
   if (!atomic_exchange (&told, true))
     warnx ("%s: another disk is there now, or its server is not at %s; it is not used", disk.socket,

@@ -154,29 +154,16 @@ await_node (const struct attachment *a, struct error *err)
 
 /* ---- connections ---- */
 
-/* That it is still this volume which is served.  (Who listens at the NBD socket can't be asked: it
+/* It must still be this volume which is served.  (Who listens at the NBD socket can't be asked: it
  * may be systemd, or a process that has become nbdkit and is gone.)
  */
-static int
-check_server (const struct attachment *a, struct error *err)
-{
-  CLEANUP_JSON struct json *status = NULL;
-  const char *volume;
-
-  if (control_ask (a->control, "status", &status, err) < 0)
-    return -1;
-  volume = json_get_string (status, "volume");
-  if (volume && strcmp (volume, a->volume) == 0)
-    return 0;
-  return error_set (err, ERROR_FOREIGN, "%s serves another volume now", a->control);
-}
-
 static int
 add_link (const struct attachment *a, struct links *to, struct handshake *ret, struct error *err)
 {
   CLEANUP_CLOSE int fd = -1;
 
-  if (handshake (a->socket, HANDSHAKE_TIMEOUT_MS, &fd, ret, err) < 0 || check_server (a, err) < 0)
+  if (handshake (a->socket, HANDSHAKE_TIMEOUT_MS, &fd, ret, err) < 0
+      || control_check_volume (a->control, a->volume, CONTROL_TIMEOUT_MS, err) < 0)
     return -1;
   if (ret->size_bytes != a->size_bytes)
     return error_set (err, ERROR_FOREIGN, "the disk at %s has another size than it had", a->socket);
