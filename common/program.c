@@ -1,7 +1,9 @@
 /* program.c owns how programs are started. */
 #include "common/program.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <unistd.h>
 
 #define CLEANUP_ATTRIBUTES CLEANUP (cleanup_attributes)
 
@@ -43,4 +45,19 @@ program_start (const char *path, char *const words[], char *const environment[],
   if (r == 0)
     r = set_attributes (&attributes);
   return r == 0 ? posix_spawn (ret_pid, path, actions, &attributes, words, environment) : r;
+}
+
+int
+program_start_with_output (const char *path, char *const words[], int output_fd, pid_t *ret_pid)
+{
+  CLEANUP_ACTIONS posix_spawn_file_actions_t actions;
+  int r;
+
+  posix_spawn_file_actions_init (&actions);
+  r = posix_spawn_file_actions_addopen (&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  if (r == 0)
+    r = posix_spawn_file_actions_adddup2 (&actions, output_fd, STDOUT_FILENO);
+  if (r == 0)
+    r = posix_spawn_file_actions_adddup2 (&actions, output_fd, STDERR_FILENO);
+  return r == 0 ? program_start (path, words, environ, &actions, STDERR_FILENO + 1, ret_pid) : r;
 }

@@ -25,4 +25,8 @@ cleanup_actions (posix_spawn_file_actions_t *actions)
 int program_start (const char *path, char *const words[], char *const environment[],
                    posix_spawn_file_actions_t *actions, int fd_count, pid_t *ret_pid) MUST_CHECK;
 
+/* The same with this process's environment, nothing to read and `output_fd` to write to. */
+int program_start_with_output (const char *path, char *const words[], int output_fd, pid_t *ret_pid)
+    MUST_CHECK;
+
 #endif

@@ -1,4 +1,5 @@
-/* text.c owns the cutting of texts that are too long for their buffers. */
+/* text.c owns the cutting of texts that are too long for their buffers, and words as others write
+ * them. */
 #include "common/text.h"
 
 #include <assert.h>
@@ -57,4 +58,12 @@ text_print (char *ret, size_t max, const char *fmt, ...)
   fitted = text_vprint (ret, max, fmt, args);
   va_end (args);
   return fitted;
+}
+
+bool
+text_ends_with (const char *text, const char *end)
+{
+  size_t length = strlen (text), end_length = strlen (end);
+
+  return length >= end_length && strcmp (text + length - end_length, end) == 0;
 }

@@ -15,4 +15,6 @@ text_print (char *ret, size_t max, const char *fmt, ...) __attribute__ ((format 
 bool text_vprint (char *ret, size_t max, const char *fmt, va_list args)
     __attribute__ ((format (printf, 3, 0)));
 
+bool text_ends_with (const char *text, const char *end);
+
 #endif

@@ -20,6 +20,7 @@
 #include "tools/print.h"
 #include "tools/status.h"
 #include "tools/volume.h"
+#include "tools/words.h"
 
 enum { CONFIG, SOCKET, PORT, FOREGROUND, READ_ONLY, PIDFILE, DRY_RUN, JSON };
 
@@ -292,11 +293,8 @@ make_uri (const struct nbdkit_plan *plan)
   if (!plan->socket)
     fprintf (f, strchr (listen_address (plan->options), ':') ? "nbd://[%s]:%s" : "nbd://%s:%s",
              listen_address (plan->options), plan->port);
-  else {
-    fputs ("nbd+unix:///?socket=", f);
-    for (const char *p = plan->socket; *p; p++)
-      fprintf (f, strchr (" %&?#+\"'\\<>", *p) ? "%%%02X" : "%c", (unsigned char)*p);
-  }
+  else
+    words_nbd_uri (f, plan->socket);
   if (fclose (f) == 0)
     return uri;
   free (uri);

@@ -12,6 +12,7 @@
 #include "common/lock.h"
 #include "common/parse.h"
 #include "common/paths.h"
+#include "common/text.h"
 #include "common/unix-socket.h"
 #include "tools/volume-config.h"
 #include "tools/volume.h"
@@ -100,14 +101,6 @@ has_label (const char *socket_path, const char *label)
   return found && strcmp (found, label) == 0;
 }
 
-static bool
-ends_with (const char *text, const char *end)
-{
-  size_t length = strlen (text), end_length = strlen (end);
-
-  return length >= end_length && strcmp (text + length - end_length, end) == 0;
-}
-
 /* Takes the path. */
 static int
 append (struct control_list *list, char *path, struct error *err)
@@ -133,7 +126,7 @@ control_list (struct control_list *ret, struct error *err)
   for (struct dirent *entry; dir && (entry = readdir (dir));) {
     char *path;
 
-    if (!ends_with (entry->d_name, ".sock"))
+    if (!text_ends_with (entry->d_name, ".sock"))
       continue;
     if (asprintf (&path, "%s/%s", folder, entry->d_name) < 0)
       return error_set (err, ERROR_SYSTEM, "out of memory");

@@ -16,6 +16,7 @@
 #include "common/io.h"
 #include "common/paths.h"
 #include "tools/progress.h"
+#include "tools/words.h"
 
 #define LOOPBACK "127.0.0.1"
 #define LINE_MAX_BYTES 65536
@@ -100,14 +101,7 @@ print_quoted (FILE *f, const char *word)
     fputs (word, f);
     return;
   }
-  fputc ('\'', f);
-  for (; *word; word++) {
-    if (*word == '\'')
-      fputs ("'\\''", f);
-    else
-      fputc (*word, f);
-  }
-  fputc ('\'', f);
+  words_quote (f, word);
 }
 
 int

@@ -14,6 +14,7 @@
 #include "common/io.h"
 #include "common/parse.h"
 #include "common/paths.h"
+#include "common/text.h"
 #include "tools/attach/way.h"
 #include "tools/volume-config.h"
 
@@ -387,14 +388,6 @@ fit (const struct json *facts, const struct sought *sought)
   return label && *label && strcmp (label, name) == 0 ? FITS_LABEL : FITS_NOT;
 }
 
-static bool
-ends_with (const char *text, const char *end)
-{
-  size_t length = strlen (text), end_length = strlen (end);
-
-  return length >= end_length && strcmp (text + length - end_length, end) == 0;
-}
-
 /* The folder of what is called so. */
 static int
 find_folder (const char *rundir, const struct sought *sought, char **ret_folder, struct error *err)
@@ -409,7 +402,7 @@ find_folder (const char *rundir, const struct sought *sought, char **ret_folder,
     CLEANUP_JSON struct json *facts = NULL;
     enum fit found;
 
-    if (!ends_with (entry->d_name, SUFFIX))
+    if (!text_ends_with (entry->d_name, SUFFIX))
       continue;
     if (asprintf (&folder, "%s/%s", rundir, entry->d_name) < 0) {
       folder = NULL;

@@ -2,7 +2,6 @@
 #include "tools/attach/run.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
@@ -56,23 +55,6 @@ run_find (const char *name, const char *package, char **ret_path, struct error *
                     package);
 }
 
-static int
-spawn (const char *path, const char *const words[], int output_fd, pid_t *ret_pid)
-{
-  CLEANUP_ACTIONS posix_spawn_file_actions_t actions;
-  int r;
-
-  posix_spawn_file_actions_init (&actions);
-  r = posix_spawn_file_actions_addopen (&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  if (r == 0)
-    r = posix_spawn_file_actions_adddup2 (&actions, output_fd, STDOUT_FILENO);
-  if (r == 0)
-    r = posix_spawn_file_actions_adddup2 (&actions, output_fd, STDERR_FILENO);
-  return r == 0 ? program_start (path, (char *const *)words, environ, &actions, STDERR_FILENO + 1,
-                                 ret_pid)
-                : r;
-}
-
 /* Waits for the end of a process by its pidfd; 0, or -ETIMEDOUT. */
 static int
 await_end (int pidfd, uint64_t timeout_ms)
@@ -117,7 +99,7 @@ run_program (const char *path, const char *const words[], uint64_t timeout_ms, c
 
   if (output_fd < 0)
     return error_set_errno (err, errno, "memory for the output of %s", words[0]);
-  r = spawn (path, words, output_fd, &pid);
+  r = program_start_with_output (path, (char *const *)words, output_fd, &pid);
   if (r != 0)
     return error_set_errno (err, r, "running %s", path);
   pidfd = pidfd_open (pid, 0);
@@ -181,7 +163,7 @@ run_start (const char *path, const char *const words[], int output_fd, pid_t *re
   int r;
 
   (void)prctl (PR_SET_IO_FLUSHER, 1, 0, 0, 0); /* it is inherited, where we may do it */
-  r = spawn (path, words, output_fd, ret_pid);
+  r = program_start_with_output (path, (char *const *)words, output_fd, ret_pid);
   (void)prctl (PR_SET_IO_FLUSHER, 0, 0, 0, 0);
   if (r != 0)
     return error_set_errno (err, r, "running %s", path);

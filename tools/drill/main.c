@@ -19,6 +19,7 @@
 #include "tools/print.h"
 #include "tools/volume-config.h"
 #include "tools/volume.h"
+#include "tools/words.h"
 
 /* What the texts of the options are kept in. */
 struct texts {
@@ -45,9 +46,7 @@ socket_uri (const char *path)
 
   if (!f)
     return NULL;
-  fputs ("nbd+unix:///?socket=", f);
-  for (const char *p = path; *p; p++)
-    fprintf (f, strchr (" %&?#+\"'\\<>", *p) ? "%%%02X" : "%c", (unsigned char)*p);
+  words_nbd_uri (f, path);
   if (fclose (f) == 0)
     return uri;
   free (uri);

@@ -8,6 +8,7 @@
 #include "kms/aws-arn.h"
 #include "kms/azure-uri.h"
 #include "kms/file-uri.h"
+#include "tools/words.h"
 
 /* `word` as one word for a shell: a new string, or NULL. */
 static char *
@@ -19,14 +20,7 @@ quoted (const char *word)
 
   if (!f)
     return NULL;
-  fputc ('\'', f);
-  for (; *word; word++) {
-    if (*word == '\'')
-      fputs ("'\\''", f);
-    else
-      fputc (*word, f);
-  }
-  fputc ('\'', f);
+  words_quote (f, word);
   if (fclose (f) == 0)
     return text;
   free (text);

@@ -2,7 +2,6 @@
 #include "tools/drill/shell.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,33 +14,17 @@
 
 #define KILL_AFTER_MS 2000
 
-static int
-spawn (const char *line, int output_fd, pid_t *ret_pid)
-{
-  CLEANUP_ACTIONS posix_spawn_file_actions_t actions;
-  char *words[] = {(char *)"sh", (char *)"-c", (char *)line, NULL};
-  int r;
-
-  posix_spawn_file_actions_init (&actions);
-  r = posix_spawn_file_actions_addopen (&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  if (r == 0)
-    r = posix_spawn_file_actions_adddup2 (&actions, output_fd, STDOUT_FILENO);
-  if (r == 0)
-    r = posix_spawn_file_actions_adddup2 (&actions, output_fd, STDERR_FILENO);
-  return r == 0 ? program_start ("/bin/sh", words, environ, &actions, STDERR_FILENO + 1, ret_pid)
-                : r;
-}
-
 int
 shell_start (const char *line, uint64_t timeout_ms, struct shell *ret, struct error *err)
 {
+  char *words[] = {(char *)"sh", (char *)"-c", (char *)line, NULL};
   CLEANUP_CLOSE int fd = memfd_create ("drill-output", MFD_CLOEXEC);
   pid_t pid;
   int r;
 
   if (fd < 0)
     return error_set_errno (err, errno, "memory for a command's output");
-  r = spawn (line, fd, &pid);
+  r = program_start_with_output ("/bin/sh", words, fd, &pid);
   if (r != 0)
     return error_set_errno (err, r, "running /bin/sh");
   *ret = (struct shell){

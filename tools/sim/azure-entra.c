@@ -5,6 +5,7 @@
 
 #include "common/checked.h"
 #include "common/parse.h"
+#include "common/text.h"
 #include "tools/sim/azure-entra.h"
 
 #define JSON_TYPE "application/json; charset=utf-8"
@@ -276,14 +277,6 @@ answer_instance (struct exchange *ex)
 /* ---- the service ------------------------------------------------------------------------------
  */
 
-static bool
-ends_with (const char *text, const char *end)
-{
-  size_t length = strlen (text), end_length = strlen (end);
-
-  return length >= end_length && strcmp (text + length - end_length, end) == 0;
-}
-
 static const struct {
   const char *end, *operation;
 } endpoints[] = {
@@ -302,7 +295,7 @@ static bool
 claims (struct exchange *ex)
 {
   for (size_t i = 0; i < ARRAY_SIZE (endpoints); i++)
-    if (ends_with (ex->request->path, endpoints[i].end)) {
+    if (text_ends_with (ex->request->path, endpoints[i].end)) {
       snprintf (ex->operation, sizeof ex->operation, "%s", endpoints[i].operation);
       return true;
     }
