@@ -155,6 +155,15 @@ read_file (const char *path, size_t max, char **ret_text, size_t *ret_size)
   return fd < 0 ? -errno : read_file_fd (fd, max, ret_text, ret_size);
 }
 
+void
+eventfd_signal (int fd)
+{
+  uint64_t one = 1;
+  ssize_t n = write (fd, &one, sizeof one);
+
+  (void)n; /* full: it has been told already */
+}
+
 int
 packet_pair (int ret_fds[2])
 {

@@ -33,6 +33,9 @@ int reopen_fd (int fd, int flags) MUST_CHECK;
 int read_file (const char *path, size_t max, char **ret_text, size_t *ret_size) MUST_CHECK;
 int read_file_fd (int fd, size_t max, char **ret_text, size_t *ret_size) MUST_CHECK;
 
+/* Wakes whoever waits for this eventfd; also from a signal handler. */
+void eventfd_signal (int fd);
+
 /* A pair of connected SOCK_SEQPACKET sockets, close-on-exec.  Returns 0 or a negative errno. */
 int packet_pair (int ret_fds[2]) MUST_CHECK;
 

@@ -434,12 +434,12 @@ remove_socket (const struct control *control)
 void
 control_stop (struct control *control)
 {
-  uint64_t one = 1;
-
   if (!control)
     return;
-  if (control->thread_runs && write_full (control->wake_fd, &one, sizeof one) == 0)
+  if (control->thread_runs) {
+    eventfd_signal (control->wake_fd);
     pthread_join (control->thread, NULL);
+  }
   remove_socket (control);
   for (size_t i = 0; i < CLIENTS_MAX; i++)
     if (control->clients[i].fd >= 0)

@@ -92,4 +92,12 @@ void tell_event (struct teller *teller, const struct tell_event *event);
  */
 void tell_stop (struct teller *teller);
 
+struct json;
+
+/* The facts of a state change and of a key operation as members of `json`, the same in the audit
+ * log and in the status.
+ */
+void tell_set_change (struct json *json, const struct tell_change *change);
+void tell_set_operation (struct json *json, const struct tell_operation *operation);
+
 #endif

@@ -245,15 +245,6 @@ run (void *opaque)
   }
 }
 
-static void
-wake (struct asker *asker)
-{
-  uint64_t one = 1;
-  ssize_t n = write (asker->wake_fd, &one, sizeof one);
-
-  (void)n; /* full: it wakes anyway */
-}
-
 void
 asker_submit (struct asker *asker, const struct asker_job *job)
 {
@@ -264,7 +255,7 @@ asker_submit (struct asker *asker, const struct asker_job *job)
     asker->job = *job;
     asker->has_job = true;
   }
-  wake (asker);
+  eventfd_signal (asker->wake_fd);
 }
 
 pid_t
@@ -334,7 +325,7 @@ asker_stop (struct asker *asker)
       LOCK_FOR_SCOPE (&asker->mutex);
       asker->ends = true;
     }
-    wake (asker);
+    eventfd_signal (asker->wake_fd);
     /* A job under way would keep us for as long as it may take. */
     reread_end (asker->rereader);
     kms_client_interrupt (asker->client);

@@ -66,24 +66,14 @@ static void
 report_change (const struct tell_change *change, struct json *json)
 {
   set_time (json, change->time_unix_ms);
-  json_set_string (json, "from", change->from);
-  json_set_string (json, "state", change->state);
-  json_set_string (json, "reason", change->reason);
-  json_set_string (json, "detail", change->detail);
-  json_set_string (json, "request_id", change->request_id);
+  tell_set_change (json, change);
 }
 
 static void
 report_operation (const struct tell_operation *operation, struct json *json)
 {
   set_time (json, operation->time_unix_ms);
-  json_set_string (json, "operation", operation->operation);
-  json_set_string (json, "role", operation->role);
-  json_set_string (json, "key", operation->key);
-  json_set_string (json, "class", kms_class_name (operation->class));
-  json_set_string (json, "reason", operation->reason);
-  json_set_string (json, "request_id", operation->request_id);
-  json_set_number (json, "duration_ms", operation->duration_ms);
+  tell_set_operation (json, operation);
 }
 
 /* The number of the oldest entry that a ring of `size` still has. */

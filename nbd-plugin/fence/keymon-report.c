@@ -65,15 +65,6 @@ keymon_report_history (struct keymon *keymon, struct json *json)
   history_report (&keymon->history, json);
 }
 
-static void
-wake (struct keymon *keymon)
-{
-  uint64_t one = 1;
-  ssize_t n = write (keymon->wake_fd, &one, sizeof one);
-
-  (void)n; /* full: it wakes anyway */
-}
-
 uint64_t
 keymon_command (struct keymon *keymon, enum desk_command command, const char *text)
 {
@@ -83,7 +74,7 @@ keymon_command (struct keymon *keymon, enum desk_command command, const char *te
     LOCK_FOR_SCOPE (&keymon->mutex);
     ticket = keymon->quitted ? 0 : desk_add (&keymon->desk, command, text);
   }
-  wake (keymon);
+  eventfd_signal (keymon->wake_fd);
   return ticket;
 }
 

@@ -23,15 +23,6 @@
 /* The highest that a thread with an ordinary priority can't preempt, and the lowest such. */
 #define REALTIME_PRIORITY 1
 
-static void
-signal_fd (int fd)
-{
-  uint64_t one = 1;
-  ssize_t n = write (fd, &one, sizeof one);
-
-  (void)n; /* full: it has been told already */
-}
-
 /* Called by the asker's thread.  Once all is closed for good no key is taken any more: nobody would
  * wipe it before the last client has gone.
  */
@@ -50,7 +41,7 @@ answered (void *opaque, struct asker_answer *answer)
     secret_take (&keymon->answer.volume_key, &answer->volume_key);
     keymon->has_answer = true;
   }
-  signal_fd (keymon->wake_fd);
+  eventfd_signal (keymon->wake_fd);
 }
 
 /* Called by the settler's thread. */
@@ -148,7 +139,7 @@ turn (struct keymon *keymon, bool told_to_quit)
   }
   arm (keymon, keymon->quitted ? UINT64_MAX : keymon_next_ms (keymon));
   if (desk_find (&keymon->desk, DESK_DONE))
-    signal_fd (keymon->result_fd);
+    eventfd_signal (keymon->result_fd);
   return true;
 }
 
@@ -283,7 +274,7 @@ keymon_await (struct keymon *keymon, struct error *err)
 void
 keymon_quit (struct keymon *keymon)
 {
-  signal_fd (keymon->quit_fd);
+  eventfd_signal (keymon->quit_fd);
 }
 
 static void
@@ -293,7 +284,7 @@ end_thread (struct keymon *keymon)
     LOCK_FOR_SCOPE (&keymon->mutex);
     keymon->ends = true;
   }
-  signal_fd (keymon->wake_fd);
+  eventfd_signal (keymon->wake_fd);
   pthread_join (keymon->thread, NULL);
 }
 

@@ -161,27 +161,19 @@ begin (struct json *json, int64_t time_unix_ms, const char *event, const struct 
   json_set_string (json, "path", about->path);
 }
 
-static void
-set_change (struct json *json, const struct record *record, const struct about *about)
+void
+tell_set_change (struct json *json, const struct tell_change *c)
 {
-  const struct tell_change *c = &record->change;
-
-  begin (json, c->time_unix_ms, "state", about);
   json_set_string (json, "from", c->from);
   json_set_string (json, "state", c->state);
   json_set_string (json, "reason", c->reason);
   json_set_string (json, "detail", c->detail);
   json_set_string (json, "request_id", c->request_id);
-  json_set_string (json, "key", c->key);
-  json_set_number (json, "bound_s", c->bound_s);
 }
 
-static void
-set_operation (struct json *json, const struct record *record, const struct about *about)
+void
+tell_set_operation (struct json *json, const struct tell_operation *o)
 {
-  const struct tell_operation *o = &record->operation;
-
-  begin (json, o->time_unix_ms, "operation", about);
   json_set_string (json, "operation", o->operation);
   json_set_string (json, "role", o->role);
   json_set_string (json, "key", o->key);
@@ -189,6 +181,24 @@ set_operation (struct json *json, const struct record *record, const struct abou
   json_set_string (json, "reason", o->reason);
   json_set_string (json, "request_id", o->request_id);
   json_set_number (json, "duration_ms", o->duration_ms);
+}
+
+static void
+set_change (struct json *json, const struct record *record, const struct about *about)
+{
+  const struct tell_change *c = &record->change;
+
+  begin (json, c->time_unix_ms, "state", about);
+  tell_set_change (json, c);
+  json_set_string (json, "key", c->key);
+  json_set_number (json, "bound_s", c->bound_s);
+}
+
+static void
+set_operation (struct json *json, const struct record *record, const struct about *about)
+{
+  begin (json, record->operation.time_unix_ms, "operation", about);
+  tell_set_operation (json, &record->operation);
 }
 
 static void
