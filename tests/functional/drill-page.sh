@@ -7,8 +7,7 @@
 . "$(dirname "$0")/lib-fence.sh"
 . "$(dirname "$0")/lib-drill.sh"
 require jq nc python3
-chromium=$(command -v chromium || command -v chromium-browser || command -v google-chrome) ||
-  skip "no Chromium is installed"
+. "$(dirname "$0")/lib-browser.sh"
 hostile='<script>document.title="x"</script>&quot;<img src=x onerror=alert(1)>'
 aws_start
 export KEYFENCE_KMS_SIM_DIR=$sim_dir PATH=${sim%/*}:$PATH
@@ -17,23 +16,7 @@ make_volume "$dir/disk" 16M --label wages
 start_server "$dir/disk" "${fast[@]}"
 nbd_io "write 0 16M 0x41" flush
 
-coproc BROWSER { exec python3 "$here/exporter-browser.py" "$chromium" "$dir/profile" 2>"$dir/browser.log"; }
-# shellcheck disable=SC2153  # set by coproc
-at_exit "kill $BROWSER_PID 2>/dev/null; wait $BROWSER_PID"
-
-# browser COMMAND...: its answer, JSON, in $answer.
-browser ()
-{
-  printf '%s\n' "$*" >&"${BROWSER[1]}"
-  read -r -t $((60 * patience)) answer <&"${BROWSER[0]}" || fail "the browser does not answer: $*"
-}
-
-# expect EXPRESSION VALUE: what the expression is in the page, as JSON.
-expect ()
-{
-  browser eval "$1"
-  assert_eq "$answer" "$2" "$1"
-}
+browser_start
 
 # shows TEXT
 shows ()
@@ -45,8 +28,7 @@ shows ()
 open_page ()
 {
   browser open "file://$dir/$1.html"
-  browser faults
-  assert_eq "$answer" '[]' "faults of the page $1"
+  no_faults "$1"
   expect "document.querySelectorAll('script, img, iframe, object, embed, form, base, link').length" 0
   expect "document.querySelectorAll('[src], [href]').length" 0
   expect "[...document.querySelectorAll('*')].flatMap(e => [...e.attributes]).filter(a => /^on/.test(a.name)).length" 0

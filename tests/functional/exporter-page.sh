@@ -4,36 +4,13 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/lib-exporter.sh"
 require nc python3 xxd jq
-chromium=$(command -v chromium || command -v chromium-browser || command -v google-chrome) ||
-  skip "no Chromium is installed"
+. "$(dirname "$0")/lib-browser.sh"
 
 folder=$dir/sockets
 start_volumes "$folder" active grace fenced latched hostile empty types old dead
 start_exporter --control-dir "$folder"
 
-coproc BROWSER { exec python3 "$here/exporter-browser.py" "$chromium" "$dir/profile" 2>"$dir/browser.log"; }
-# shellcheck disable=SC2153  # set by coproc
-at_exit "kill $BROWSER_PID 2>/dev/null; wait $BROWSER_PID"
-
-# browser COMMAND...: its answer, JSON, in $answer.
-browser ()
-{
-  printf '%s\n' "$*" >&"${BROWSER[1]}"
-  read -r -t $((60 * patience)) answer <&"${BROWSER[0]}" || fail "the browser does not answer: $*"
-}
-
-# expect EXPRESSION VALUE: what the expression is in the page, as JSON.
-expect ()
-{
-  browser eval "$1"
-  assert_eq "$answer" "$2" "$1"
-}
-
-no_faults ()
-{
-  browser faults
-  assert_eq "$answer" '[]' "faults of the page ($*)"
-}
+browser_start
 
 # article VOLUME: the selector of its card.
 article ()

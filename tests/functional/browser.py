@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Drives headless Chromium over a pipe, by the DevTools protocol.
 
-    exporter-browser.py CHROMIUM FOLDER
+    browser.py CHROMIUM FOLDER
 
 Commands come on standard input, one a line, and each is answered by one line of JSON:
 
