@@ -7,13 +7,7 @@ guest_programs+=("$helpers/guest-journal" mke2fs e2fsck)
 make_volume "$dir/disk" 64M
 start_server "$dir/disk"
 
-guest_start \
-  -blockdev "driver=nbd,node-name=wages,server.type=unix,server.path=$dir/main.nbd,reconnect-delay=$((60 * patience))" \
-  -device virtio-blk-pci,drive=wages,werror=stop,rerror=stop
-guest mke2fs -q -t ext4 /dev/vda
-guest 'mkdir /disk && mount -t ext4 /dev/vda /disk'
-guest_journal_start /disk/journal
-guest_journal_grows
+guest_start_on_disk "$((60 * patience))"
 
 for way in stop kill stop kill; do
   from_ms=$(date +%s%3N)

@@ -352,6 +352,19 @@ guest_events_are ()
 
 # ---- a journal in the guest (guest-journal.c) -----------------------------------------------------------
 
+# guest_start_on_disk SECONDS: a machine with the disk of the server started last, which it waits for so long and
+# whose errors pause it; ext4 on it, and a journal that grows.
+guest_start_on_disk ()
+{
+  guest_start \
+    -blockdev "driver=nbd,node-name=wages,server.type=unix,server.path=$dir/main.nbd,reconnect-delay=$1" \
+    -device virtio-blk-pci,drive=wages,werror=stop,rerror=stop
+  guest mke2fs -q -t ext4 /dev/vda
+  guest 'mkdir /disk && mount -t ext4 /dev/vda /disk'
+  guest_journal_start /disk/journal
+  guest_journal_grows
+}
+
 # guest_journal_start FILE: a record after the other, each durable before its number is told.
 guest_journal_start ()
 {
