@@ -13,10 +13,10 @@
 #include "common/cleanup.h"
 #include "common/error.h"
 
-/* From now on signals that end nbdkit call `told` (in their handler), and where there are clients
- * then `stop`, in a thread made for that, which wipes the keys and ends what else runs; then the
- * process ends.  Where there are none, nbdkit ends in its own way; but since it waits for who has
- * connected and says nothing, it is not waited for long.
+/* From now on the first signal that ends nbdkit calls `told` (in its handler), and where there are
+ * clients then `stop`, in a thread made for that, which wipes the keys and ends what else runs;
+ * then the process ends.  Where there are none, nbdkit ends in its own way; but since it waits for
+ * who has connected and says nothing, it is not waited for long.
  */
 int ending_prepare (void (*told) (void), void (*stop) (void), struct error *err) MUST_CHECK;
 
