@@ -150,6 +150,13 @@ is_uuid (const char *text)
 }
 
 void
+uuid_lower (const char *uuid, char ret[UUID_TEXT_MAX])
+{
+  for (size_t i = 0; i < UUID_TEXT_MAX; i++)
+    ret[i] = uuid[i] >= 'A' && uuid[i] <= 'F' ? (char)(uuid[i] - 'A' + 'a') : uuid[i];
+}
+
+void
 format_size (uint64_t bytes, char ret[FORMAT_SIZE_MAX])
 {
   static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

@@ -26,6 +26,10 @@ int parse_uint (const char *text, uint64_t min, uint64_t max, uint64_t *ret, str
 /* 36 characters, as 01234567-89ab-cdef-0123-456789abcdef. */
 bool is_uuid (const char *text);
 
+/* One in small letters, as headers have them. */
+#define UUID_TEXT_MAX 37
+void uuid_lower (const char *uuid, char ret[UUID_TEXT_MAX]);
+
 /* "10 GiB" or "1.5 MiB" (one decimal, where it is not whole), or "512 B", into `ret`. */
 #define FORMAT_SIZE_MAX 32
 void format_size (uint64_t bytes, char ret[FORMAT_SIZE_MAX]);

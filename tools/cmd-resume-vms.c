@@ -10,7 +10,6 @@
 #include "tools/machines/machines.h"
 #include "tools/print.h"
 #include "tools/volume-config.h"
-#include "tools/volume.h"
 
 #define DEFAULT_TIMEOUT_MS 5000
 #define LEAST_TIMEOUT_MS 1000 /* it has to be seen that the machine goes on */
@@ -33,7 +32,7 @@ static const struct option_spec options[] = {
 
 /* The uuid of what the user calls `name`: one is taken as it is, others are asked for. */
 static int
-find_uuid (const char *name, char ret_uuid[HEADER_UUID_MAX], struct error *err)
+find_uuid (const char *name, char ret_uuid[UUID_TEXT_MAX], struct error *err)
 {
   CLEANUP_FREE char *socket_path = NULL;
   CLEANUP_JSON struct json *status = NULL;
@@ -47,8 +46,7 @@ find_uuid (const char *name, char ret_uuid[HEADER_UUID_MAX], struct error *err)
       return error_set (err, ERROR_UNAVAILABLE, "%s: its server does not say which volume it is",
                         socket_path);
   }
-  for (size_t i = 0; i < HEADER_UUID_MAX && (i == 0 || name[i - 1]); i++)
-    ret_uuid[i] = name[i] >= 'A' && name[i] <= 'F' ? (char)(name[i] - 'A' + 'a') : name[i];
+  uuid_lower (name, ret_uuid);
   return 0;
 }
 
@@ -74,7 +72,7 @@ static int
 place_of_volume (const char *name, struct disk_place *ret, struct error *err)
 {
   CLEANUP_FREE char *path = NULL;
-  char uuid[HEADER_UUID_MAX];
+  char uuid[UUID_TEXT_MAX];
 
   if (config_is_meant (name))
     return place_of_config (name, ret, err);

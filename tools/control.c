@@ -207,10 +207,9 @@ control_find (const char *name, char **ret_socket_path, struct error *err)
   if (exists || strchr (name, '/'))
     return find_by_file (name, ret_socket_path, err);
   if (is_uuid (name)) {
-    char uuid[HEADER_UUID_MAX];
+    char uuid[UUID_TEXT_MAX];
 
-    for (size_t i = 0; i < sizeof uuid; i++) /* as they are written in the header */
-      uuid[i] = name[i] >= 'A' && name[i] <= 'F' ? (char)(name[i] - 'A' + 'a') : name[i];
+    uuid_lower (name, uuid);
     return find_by_uuid (uuid, ret_socket_path, err);
   }
   return find_by_label (name, ret_socket_path, err);
