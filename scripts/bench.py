@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -202,6 +203,7 @@ def parse_options():
                         "--quick --compare, which measures keyfence and plaintext only; else 600)")
     parser.add_argument("--seconds", type=float, help="of one turn")
     parser.add_argument("--size", type=int, metavar="MIB", help="of each disk")
+    parser.add_argument("--connections", type=int, metavar="N", nargs="+", help="how many at once (1 4; with --quick 1, with --scaling 1 2 4 8)")
     parser.add_argument("--only", metavar="REGEX", default="", help="only workloads that match")
     parser.add_argument("--servers", metavar="REGEX", default="", help="only servers that match, and plaintext")
     parser.add_argument("--stores", metavar="NAME", nargs="+", choices=STORES, default=STORES,
@@ -218,7 +220,8 @@ def complete(options):
     """What depends on other options."""
     options.seconds = options.seconds or (0.3 if options.quick else 3)
     options.size = (options.size or (256 if options.quick else 1536)) * MIB
-    options.connections = (1,) if options.quick else (1, 4)
+    options.connections = options.connections or (
+        bench_scaling.CONNECTIONS if options.scaling else (1,) if options.quick else (1, 4))
     options.rounds = options.rounds or (2 if options.quick else 3)
     if options.budget is None:
         options.budget = (100 if options.compare else 50) if options.quick else 600
@@ -251,6 +254,7 @@ def measure_all(options):
 
 def main():
     options = parse_options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what is half done is taken down
     old = json.load(open(options.compare)) if options.compare else None
     run_data = json.load(open(options.report)) if options.report else measure_all(options)
     if "scaling" in run_data:

@@ -67,7 +67,7 @@ def measure_cell(servers, name, connections, size_bytes, options):
 
 def measure_volume(volume, servers, store, options, rows):
     size_bytes = VOLUMES[volume]
-    for connections in CONNECTIONS:
+    for connections in options.connections:
         for server in servers:
             run_on_parts(server, ("write", "1M", 8), connections, 600, size_bytes, 1)
         for name in WORKLOADS:
@@ -132,12 +132,13 @@ def print_tables(run_data):
     for row in run_data["scaling"]:
         cells.setdefault((row["store"], row["workload"], row["volume"]), {}).setdefault(
             row["connections"], {})[row["server"]] = row
+    columns = sorted({row["connections"] for row in run_data["scaling"]})
     for what, words in (("mib_s", "MiB/s"), ("server_cpu_us_per_request", "the server's CPU time a request, microseconds")):
         print(f"\n{words}: keyfence | plaintext | ratio (uncertainty)")
-        print(" " * 32 + "".join(f"{n} connection{'s' if n > 1 else ''}".rjust(30) for n in CONNECTIONS))
+        print(" " * 32 + "".join(f"{n} connection{'s' if n > 1 else ''}".rjust(30) for n in columns))
         for key, by_connections in cells.items():
             print(", ".join(key).ljust(32) + "".join(
-                (show(by_connections[n], what) if n in by_connections else "-").rjust(30) for n in CONNECTIONS))
+                (show(by_connections[n], what) if n in by_connections else "-").rjust(30) for n in columns))
     print("\nResident memory at its peak, MiB, 8 connections busy: server, and agent")
     for row in run_data["memory"]:
         print(f"{row['store']}, {row['workload']}, {row['server']}".ljust(32)

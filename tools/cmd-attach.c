@@ -90,7 +90,7 @@ take_plan (const struct arguments *args, struct attach_plan *plan, struct error 
   const char *connections = args->options[CONNECTIONS];
 
   if (connections
-      && parse_uint (connections, 1, ATTACH_CONNECTIONS_MAX, &plan->connections, err) < 0)
+      && parse_uint (connections, 1, CONFIG_CONNECTIONS_MAX, &plan->connections, err) < 0)
     return error_prefix (err, "--connections");
   if (args->options[FOREGROUND] && args->options[JSON])
     return error_set (err, ERROR_USAGE, "--json goes without --foreground");

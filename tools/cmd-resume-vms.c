@@ -4,7 +4,6 @@
 
 #include "common/checked.h"
 #include "common/parse.h"
-#include "common/paths.h"
 #include "tools/arguments.h"
 #include "tools/control.h"
 #include "tools/machines/machines.h"
@@ -78,10 +77,8 @@ place_of_volume (const char *name, struct disk_place *ret, struct error *err)
     return place_of_config (name, ret, err);
   if (find_uuid (name, uuid, err) < 0)
     return -1;
-  path = path_socket (uuid, "nbd", false);
-  if (!path)
-    return error_set (err, ERROR_SYSTEM,
-                      "there is no folder for sockets here: give --uri instead of --volume");
+  if (usual_socket (uuid, false, "give --uri instead of --volume", &path, err) < 0)
+    return -1;
   return disk_place_parse (path, ret, err);
 }
 

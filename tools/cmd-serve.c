@@ -11,7 +11,6 @@
 #include "common/checked.h"
 #include "common/lock.h"
 #include "common/parse.h"
-#include "common/paths.h"
 #include "common/unix-socket.h"
 #include "tools/arguments.h"
 #include "tools/volume-config.h"
@@ -164,17 +163,11 @@ static int
 default_socket (const char *path, bool create, char **ret_socket, struct error *err)
 {
   CLEANUP_VOLUME struct volume volume = VOLUME_INIT;
-  char *socket_path;
 
   if (volume_open (path, false, &volume, err) < 0 || volume_load (&volume, true, err) < 0)
     return -1;
-  socket_path = path_socket (header_info (volume.header)->uuid, "nbd", create);
-  if (!socket_path)
-    return error_set (err, ERROR_SYSTEM,
-                      "there is no folder for sockets: /run/keyfence can't be written and neither "
-                      "XDG_RUNTIME_DIR nor KEYFENCE_RUNDIR is set; give --socket SOCKET");
-  *ret_socket = socket_path;
-  return 0;
+  return usual_socket (header_info (volume.header)->uuid, create, "give --socket SOCKET", ret_socket,
+                       err);
 }
 
 static int

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,7 +19,6 @@
 #define FILE_MAX_BYTES ((size_t)64 * 1024)
 #define LINE_MAX_BYTES ((size_t)4096)
 #define NAME_MAX_BYTES 64
-#define CONNECTIONS_MAX 16
 
 static const char suffix[] = ".conf";
 
@@ -119,7 +119,7 @@ set_connections (struct config *config, const char *value, struct error *err)
 {
   uint64_t number;
 
-  if (parse_uint (value, 1, CONNECTIONS_MAX, &number, err) < 0)
+  if (parse_uint (value, 1, CONFIG_CONNECTIONS_MAX, &number, err) < 0)
     return -1;
   config->connections = (unsigned)number;
   return 0;
@@ -443,17 +443,32 @@ config_is_meant (const char *word)
 }
 
 int
-config_socket (const struct config *config, bool create, char **ret_socket, struct error *err)
+usual_socket (const char *name, bool create, const char *otherwise, char **ret_socket,
+              struct error *err)
 {
-  char *path = config->socket ? strdup (config->socket) : path_socket (config->name, "nbd", create);
+  char *path = path_socket (name, "nbd", create);
 
   if (!path)
     return error_set (err, ERROR_SYSTEM,
-                      "there is no folder for sockets: /run/keyfence can't be written and neither "
-                      "XDG_RUNTIME_DIR nor KEYFENCE_RUNDIR is set; add a line socket = /... to %s",
-                      config->file);
+                      "there is no folder for sockets that can be written: it is KEYFENCE_RUNDIR, "
+                      "else /run/keyfence, else XDG_RUNTIME_DIR/keyfence, and keyfence serve makes "
+                      "it; else %s",
+                      otherwise);
   *ret_socket = path;
   return 0;
+}
+
+int
+config_socket (const struct config *config, bool create, char **ret_socket, struct error *err)
+{
+  char otherwise[PATH_MAX + 64];
+
+  if (config->socket) {
+    *ret_socket = strdup (config->socket);
+    return *ret_socket ? 0 : error_set (err, ERROR_SYSTEM, "out of memory");
+  }
+  snprintf (otherwise, sizeof otherwise, "add a line socket = /... to %s", config->file);
+  return usual_socket (config->name, create, otherwise, ret_socket, err);
 }
 
 const char *

@@ -14,6 +14,9 @@
 #include "common/cleanup.h"
 #include "common/error.h"
 
+/* As many as a client of one volume may have at once (attach). */
+#define CONFIG_CONNECTIONS_MAX 16
+
 struct config_words {
   char **list; /* ends with NULL, which `count` does not count; NULL while there is none */
   size_t count;
@@ -48,6 +51,12 @@ bool config_is_meant (const char *word);
  */
 int config_socket (const struct config *config, bool create, char **ret_socket, struct error *err)
     MUST_CHECK;
+
+/* NAME.nbd in the folder of sockets, for a uuid or a configuration's name.  When there is no such
+ * folder the error says to do `otherwise`.  A new string.
+ */
+int usual_socket (const char *name, bool create, const char *otherwise, char **ret_socket,
+                  struct error *err) MUST_CHECK;
 
 /* The value of a parameter in it, or NULL when it is not there. */
 const char *config_parameter (const struct config *config, const char *name);

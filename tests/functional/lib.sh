@@ -207,9 +207,12 @@ wait_for ()
   done
 }
 
+# A process that the shell has reaped meanwhile is one that ps knows nothing of.
 alive ()
 {
-  kill -0 "$1" 2>/dev/null && [ "$(ps -o state= -p "$1" 2>/dev/null)" != Z ]
+  local state
+
+  kill -0 "$1" 2>/dev/null && state=$(ps -o state= -p "$1" 2>/dev/null) && [ "$state" != Z ]
 }
 
 dead ()

@@ -11,8 +11,6 @@
 #include "common/error.h"
 #include "tools/attach/attachment.h"
 
-#define ATTACH_CONNECTIONS_MAX 16
-
 /* Strings belong to others and must stay. */
 struct attach_plan {
   const char *volume, *target; /* as the user named them */

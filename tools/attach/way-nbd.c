@@ -17,7 +17,6 @@
 #include "common/checked.h"
 #include "common/io.h"
 #include "common/parse.h"
-#include "tools/attach/attach.h"
 #include "tools/attach/handshake.h"
 #include "tools/attach/netlink.h"
 #include "tools/attach/peer.h"
@@ -25,6 +24,7 @@
 #include "tools/attach/run.h"
 #include "tools/attach/way.h"
 #include "tools/control.h"
+#include "tools/volume-config.h"
 
 #define HANDSHAKE_TIMEOUT_MS 10000
 #define NODE_PATIENCE_MS 10000
@@ -37,7 +37,7 @@
 
 /* The connections of one device; of those that this process has made, in its own copies. */
 struct links {
-  int fds[ATTACH_CONNECTIONS_MAX];
+  int fds[CONFIG_CONNECTIONS_MAX];
   size_t count;
   bool unknown; /* the device has connections that another process has made */
 };
