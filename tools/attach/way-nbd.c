@@ -239,16 +239,14 @@ drop_dead (void)
   return held;
 }
 
-/* The server lives, and was too slow for the kernel: a request must not time out for ever. */
+/* The server lives, and was too slow for the kernel: a request must not time out for ever.  The
+ * record keeps the time that was asked for: somebody else may have its lock now.
+ */
 static void
 be_patient (struct attachment *a)
 {
-  struct error err = {0};
-
   if (a->timeout_s < TIMEOUT_LONGEST_S)
     a->timeout_s = MIN (a->timeout_s * 2, TIMEOUT_LONGEST_S);
-  if (attachment_save (a, &err) < 0)
-    resident_log (true, "%s", err.text);
   resident_log (true,
                 "%s: the server did not answer a request in time; it is sent again when the server "
                 "is done with it, and may take %g s from now on",
