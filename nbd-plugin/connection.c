@@ -23,24 +23,23 @@ static void
 worker_free (struct volume *volume, struct worker *worker)
 {
   volume->engine->queue_free (worker->queue);
-  munmap (worker->buffers, volume->engine->depth * CHUNK_BYTES);
+  munmap (worker->small, SMALL_BYTES);
   free (worker);
 }
 
 /* Straight from the kernel: aligned, takes no memory before it is used, and gives it back. */
 static uint8_t *
-buffers_new (size_t size_bytes)
+small_new (void)
 {
-  void *buffers =
-      mmap (NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void *small =
+      mmap (NULL, SMALL_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-  return buffers == MAP_FAILED ? NULL : buffers;
+  return small == MAP_FAILED ? NULL : small;
 }
 
 static struct worker *
-worker_new (struct volume *volume)
+worker_new (struct volume *volume, struct chunks *chunks)
 {
-  unsigned depth = volume->engine->depth;
   void *memory = NULL;
   struct worker *worker;
 
@@ -49,18 +48,19 @@ worker_new (struct volume *volume)
   worker = memset (memory, 0, sizeof *worker);
   worker->thread = pthread_self ();
   worker->number = atomic_fetch_add (&last_worker_number, 1);
-  worker->buffers = buffers_new (depth * CHUNK_BYTES);
-  if (!worker->buffers)
+  worker->small = small_new ();
+  if (!worker->small)
     goto err;
-  for (unsigned i = 0; i < depth; i++)
-    worker->pieces[i].transfer.buf = worker->buffers + i * CHUNK_BYTES;
-  if (volume->engine->queue_new (&volume->backing, worker->buffers, &worker->queue) < 0)
+  worker->buffers =
+      chunks_take (chunks, volume->engine->depth * CHUNK_BYTES, volume->backing.direct);
+  if (!worker->buffers
+      || volume->engine->queue_new (&volume->backing, worker->buffers, &worker->queue) < 0)
     goto err;
   return worker;
 
 err:
-  if (worker->buffers)
-    munmap (worker->buffers, depth * CHUNK_BYTES);
+  if (worker->small)
+    munmap (worker->small, SMALL_BYTES);
   free (worker);
   return NULL;
 }
@@ -76,7 +76,7 @@ find_or_make_worker (struct connection *connection)
   for (worker = connection->workers; worker; worker = worker->next)
     if (pthread_equal (worker->thread, pthread_self ()))
       return worker;
-  worker = worker_new (connection->volume);
+  worker = worker_new (connection->volume, &connection->chunks);
   if (!worker)
     return NULL;
   rangelock_add_slot (&connection->volume->rangelock, &worker->range);
@@ -175,6 +175,7 @@ connection_free (struct connection *connection)
     connection->workers = worker->next;
     worker_free (volume, worker);
   }
+  chunks_free (&connection->chunks); /* the rings that knew them are gone */
   pthread_mutex_destroy (&connection->mutex);
   free (connection);
 }

@@ -178,19 +178,29 @@ result_of (struct engine_queue *queue, const struct transfer *t, int res)
   return res == 0 ? -EIO : res;
 }
 
+/* Whether the kernel knows the transfer's buffer. */
+static bool
+is_registered (const struct engine_queue *queue, const struct transfer *t)
+{
+  uintptr_t offset = (uintptr_t)t->buf - (uintptr_t)queue->buffers;
+
+  return queue->buffers_registered && offset < URING_DEPTH * CHUNK_BYTES;
+}
+
 static void
 prepare (struct engine_queue *queue, struct transfer *t)
 {
   struct io_uring_sqe *sqe = io_uring_get_sqe (&queue->ring);
   int fd = queue->backing->fd;
   unsigned size = (unsigned)t->size_bytes;
+  bool registered = is_registered (queue, t);
 
   assert (sqe && queue->prepared_count < URING_DEPTH);
-  if (t->write && queue->buffers_registered)
+  if (t->write && registered)
     io_uring_prep_write_fixed (sqe, fd, t->buf, size, t->offset_bytes, 0);
   else if (t->write)
     io_uring_prep_write (sqe, fd, t->buf, size, t->offset_bytes);
-  else if (queue->buffers_registered)
+  else if (registered)
     io_uring_prep_read_fixed (sqe, fd, t->buf, size, t->offset_bytes, 0);
   else
     io_uring_prep_read (sqe, fd, t->buf, size, t->offset_bytes);

@@ -22,8 +22,12 @@
 #define CHUNK_BYTES ((size_t)256 * 1024)
 #define ENGINE_DEPTH_MAX 8
 
+/* Transfers up to this size have a buffer apart, so that they leave the chunks untouched: the page
+ * of a database. */
+#define SMALL_BYTES ((size_t)16 * 1024)
+
 struct transfer {
-  void *buf; /* inside the queue's buffers, aligned to 4096 bytes */
+  void *buf; /* aligned to 4096 bytes; in the queue's buffers, or SMALL_BYTES at most elsewhere */
   size_t size_bytes;
   uint64_t offset_bytes; /* in the backing; offset and size are multiples of backing->align_bytes */
   bool write;
@@ -39,7 +43,7 @@ struct engine {
   const char *name;
   unsigned depth; /* 1 … ENGINE_DEPTH_MAX */
 
-  /* `buffers`: depth chunks, aligned to 4096 bytes, from which every transfer's `buf` comes; they
+  /* `buffers`: depth chunks, aligned to 4096 bytes, from which the transfers' `buf` come; they
    * outlive the queue.  Called by the thread that will use the queue.
    */
   int (*queue_new) (struct backing *backing, void *buffers, struct engine_queue **ret_queue);

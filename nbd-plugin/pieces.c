@@ -113,11 +113,17 @@ request_again (struct connection *c, int r)
 }
 
 struct piece *
-piece_take (const struct volume *volume, struct worker *w)
+piece_take (const struct volume *volume, struct worker *w, size_t size_bytes)
 {
-  for (unsigned i = 0; i < volume->engine->depth; i++)
-    if (!w->pieces[i].busy)
-      return &w->pieces[i];
+  for (unsigned i = 0; i < volume->engine->depth; i++) {
+    struct piece *piece = &w->pieces[i];
+
+    if (piece->busy)
+      continue;
+    /* One small buffer is enough: only the last chunk of a request is smaller than the others. */
+    piece->transfer.buf = size_bytes <= SMALL_BYTES ? w->small : w->buffers + i * CHUNK_BYTES;
+    return piece;
+  }
   return NULL;
 }
 
@@ -151,9 +157,9 @@ piece_reap (struct volume *volume, struct worker *w)
 }
 
 int
-piece_transfer (struct volume *volume, struct worker *w, uint64_t start_bytes, size_t size_bytes,
-                bool write, bool durable)
+piece_transfer (struct volume *volume, struct worker *w, struct piece *piece, uint64_t start_bytes,
+                size_t size_bytes, bool write, bool durable)
 {
-  piece_submit (volume, w, &w->pieces[0], start_bytes, size_bytes, write, durable, false);
+  piece_submit (volume, w, piece, start_bytes, size_bytes, write, durable, false);
   return piece_reap (volume, w)->transfer.result;
 }

@@ -22,8 +22,10 @@ int piece_encrypt (struct volume *volume, struct worker *w, uint64_t offset_byte
 int piece_decrypt (struct volume *volume, struct worker *w, uint64_t offset_bytes, const void *in,
                    void *out, size_t size_bytes) MUST_CHECK;
 
-/* A piece that is not under way, or NULL when all are. */
-struct piece *piece_take (const struct volume *volume, struct worker *w);
+/* A piece that is not under way, with a buffer of at least `size_bytes` (up to CHUNK_BYTES), or
+ * NULL when all are.
+ */
+struct piece *piece_take (const struct volume *volume, struct worker *w, size_t size_bytes);
 
 /* Sends the piece's chunk on its way: it belongs to the engine until piece_reap gives it back. */
 void piece_submit (struct volume *volume, struct worker *w, struct piece *piece,
@@ -32,9 +34,9 @@ void piece_submit (struct volume *volume, struct worker *w, struct piece *piece,
 /* The next piece that has come back, or NULL when none is under way. */
 struct piece *piece_reap (struct volume *volume, struct worker *w);
 
-/* One transfer by the first piece, waited for; nothing else of this worker is under way. */
-int piece_transfer (struct volume *volume, struct worker *w, uint64_t start_bytes,
-                    size_t size_bytes, bool write, bool durable) MUST_CHECK;
+/* One transfer by this piece, waited for; nothing else of this worker is under way. */
+int piece_transfer (struct volume *volume, struct worker *w, struct piece *piece,
+                    uint64_t start_bytes, size_t size_bytes, bool write, bool durable) MUST_CHECK;
 
 /* Finds the calling thread's worker, or refuses with -ENOKEY when the gate is closed. */
 int request_enter (struct connection *c, struct worker **ret_worker) MUST_CHECK;

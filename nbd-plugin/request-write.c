@@ -35,12 +35,13 @@ write_part (struct volume *volume, struct worker *w, const uint8_t *bytes, size_
             uint64_t offset_bytes, bool durable)
 {
   uint64_t unit = round_down (offset_bytes, volume->unit_bytes);
-  uint8_t *chunk = w->pieces[0].transfer.buf;
+  struct piece *piece = piece_take (volume, w, volume->unit_bytes); /* none is under way */
+  uint8_t *chunk = piece->transfer.buf;
   struct rangelock_exclusive held;
   int r;
 
   rangelock_exclude (&volume->rangelock, &held, unit, unit + volume->unit_bytes);
-  r = piece_transfer (volume, w, unit, volume->unit_bytes, false, false);
+  r = piece_transfer (volume, w, piece, unit, volume->unit_bytes, false, false);
   if (r == 0)
     r = piece_decrypt (volume, w, unit, chunk, chunk, volume->unit_bytes);
   if (r == 0) {
@@ -48,7 +49,7 @@ write_part (struct volume *volume, struct worker *w, const uint8_t *bytes, size_
     r = piece_encrypt (volume, w, unit, chunk, chunk, volume->unit_bytes);
   }
   if (r == 0)
-    r = piece_transfer (volume, w, unit, volume->unit_bytes, true, durable);
+    r = piece_transfer (volume, w, piece, unit, volume->unit_bytes, true, durable);
   rangelock_release (&volume->rangelock, &held);
   return r;
 }
@@ -63,9 +64,12 @@ write_pieces (struct volume *volume, struct worker *w, struct source source, uin
   int r = 0;
 
   for (;;) {
-    while (r == 0 && next < end_bytes && (piece = piece_take (volume, w)) != NULL) {
+    while (r == 0 && next < end_bytes) {
       size_t size_bytes = (size_t)MIN (end_bytes - next, CHUNK_BYTES);
 
+      piece = piece_take (volume, w, size_bytes);
+      if (!piece)
+        break;
       r = piece_encrypt (volume, w, next, source_at (source, next - start_bytes),
                          piece->transfer.buf, size_bytes);
       if (r == 0)

@@ -46,9 +46,12 @@ read_pieces (const struct read_state *s)
   int r = 0;
 
   for (;;) {
-    while (r == 0 && next < end && (piece = piece_take (s->volume, s->w)) != NULL) {
+    while (r == 0 && next < end) {
       size_t size_bytes = (size_t)MIN (end - next, CHUNK_BYTES);
 
+      piece = piece_take (s->volume, s->w, size_bytes);
+      if (!piece)
+        break;
       piece_submit (s->volume, s->w, piece, next, size_bytes, false, false,
                     next + size_bytes < end);
       next += size_bytes;

@@ -17,6 +17,7 @@
 #include "crypto/header.h"
 #include "crypto/xts.h"
 #include "nbd-plugin/backing.h"
+#include "nbd-plugin/chunks.h"
 #include "nbd-plugin/engine.h"
 #include "nbd-plugin/fence/gate.h"
 #include "nbd-plugin/keys.h"
@@ -41,7 +42,8 @@ struct worker {
   pthread_t thread;
   unsigned number; /* spreads workers over lanes */
   struct engine_queue *queue;
-  uint8_t *buffers; /* depth chunks, aligned to 4096 */
+  uint8_t *small;   /* SMALL_BYTES, aligned to 4096: for transfers that need no more */
+  uint8_t *buffers; /* depth chunks, aligned to 4096; of the connection's */
   struct piece pieces[ENGINE_DEPTH_MAX];
   struct rangelock_slot range;
   _Alignas(64) struct io_counters counters;
@@ -56,8 +58,9 @@ struct connection {
   struct volume *volume;
   bool read_only;
   uint64_t size_bytes;
-  pthread_mutex_t mutex; /* guards workers */
+  pthread_mutex_t mutex; /* guards workers and chunks */
   struct worker *workers;
+  struct chunks chunks;
   struct connection *next; /* guarded by volume->mutex */
 };
 

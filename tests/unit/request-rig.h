@@ -57,6 +57,7 @@ static struct {
 } fake = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 struct engine_queue {
+  const uint8_t *buffers;
   struct transfer *under_way[ENGINE_DEPTH_MAX];
   unsigned count;
   unsigned seed;
@@ -66,8 +67,8 @@ static int
 fake_queue_new (struct backing *backing, void *buffers, struct engine_queue **ret_queue)
 {
   (void)backing;
-  (void)buffers;
   *ret_queue = calloc (1, sizeof **ret_queue);
+  (*ret_queue)->buffers = buffers;
   (*ret_queue)->seed = 7;
   return 0;
 }
@@ -80,11 +81,26 @@ fake_queue_free (struct engine_queue *queue)
   free (queue);
 }
 
+/* In the chunk of its own, or a small one; two that are under way never share one. */
+static void
+check_buffer (const struct engine_queue *queue, const struct transfer *t)
+{
+  uintptr_t at = (uintptr_t)t->buf - (uintptr_t)queue->buffers;
+
+  if (at < ENGINE_DEPTH_MAX * CHUNK_BYTES)
+    assert_true (at % CHUNK_BYTES == 0 && t->size_bytes <= CHUNK_BYTES);
+  else
+    assert_true (t->size_bytes <= SMALL_BYTES);
+  for (unsigned i = 0; i < queue->count; i++)
+    assert_ptr_not_equal (t->buf, queue->under_way[i]->buf);
+}
+
 static void
 fake_submit (struct engine_queue *queue, struct transfer *t)
 {
   LOCK_FOR_SCOPE (&fake.mutex);
 
+  check_buffer (queue, t);
   assert_true (queue->count < ENGINE_DEPTH_MAX);
   assert_true (is_aligned ((uintptr_t)t->buf, 4096));
   assert_true (is_aligned (t->offset_bytes, fake.align_bytes));

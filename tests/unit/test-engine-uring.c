@@ -313,6 +313,26 @@ what_is_written_is_read_back_whole (void **state)
   rig_clear (&rig);
 }
 
+/* The kernel knows the chunks only, and takes the rest as it comes. */
+static void
+a_buffer_elsewhere_is_read_and_written_too (void **state)
+{
+  void *small = NULL, *chunk;
+  struct rig rig;
+
+  rig_init (&rig, &engine_uring);
+  (void)state;
+  both_ways (&rig);
+  chunk = rig.transfers[0].buf;
+  assert_int_equal (posix_memalign (&small, 4096, CHUNK_BYTES), 0);
+  rig.transfers[0].buf = small;
+  both_ways (&rig);
+  assert_int_equal (kernel.rings, 1);
+  rig.transfers[0].buf = chunk;
+  free (small);
+  rig_clear (&rig);
+}
+
 static void
 completions_in_any_order_go_to_their_own_transfers (void **state)
 {
@@ -654,6 +674,7 @@ main (void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test (what_is_written_is_read_back_whole),
+      cmocka_unit_test (a_buffer_elsewhere_is_read_and_written_too),
       cmocka_unit_test (completions_in_any_order_go_to_their_own_transfers),
       cmocka_unit_test (short_interrupted_and_repeatable_completions_are_finished),
       cmocka_unit_test (a_failed_completion_fails_its_transfer_alone),
