@@ -16,6 +16,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "common/checked.h"
 #include "nbd-plugin/log.h"
@@ -89,6 +90,17 @@ ring_give_up (struct engine_queue *queue, const char *where, int r)
   queue->state = RING_GIVEN_UP;
 }
 
+/* Clients, the key's checks and the control socket can't do without descriptors, rings can: they
+ * stay in the lower half of what the limit allows.  (A new descriptor has the lowest free number.)
+ */
+static bool
+takes_the_last_descriptors (const struct io_uring *ring)
+{
+  struct rlimit limit;
+
+  return getrlimit (RLIMIT_NOFILE, &limit) == 0 && (rlim_t)ring->ring_fd >= limit.rlim_cur / 2;
+}
+
 static bool
 ring_ready (struct engine_queue *queue)
 {
@@ -98,6 +110,10 @@ ring_ready (struct engine_queue *queue)
   if (queue->state != RING_NOT_YET)
     return queue->state == RING_WORKS;
   r = ring_init (&queue->ring);
+  if (r == 0 && takes_the_last_descriptors (&queue->ring)) {
+    io_uring_queue_exit (&queue->ring);
+    r = -EMFILE;
+  }
   if (r < 0) {
     ring_give_up (queue, "a ring can't be made for every worker", r);
     return false;
@@ -173,7 +189,7 @@ result_of (struct engine_queue *queue, const struct transfer *t, int res)
     return 0;
   if (res > 0)
     return transfer_finish (fd, t, (size_t)res);
-  if (res == -EINTR || res == -EAGAIN)
+  if (res == -EINTR || res == -EAGAIN || res == -ECANCELED)
     return transfer_finish (fd, t, 0);
   return res == 0 ? -EIO : res;
 }

@@ -348,7 +348,7 @@ completions_in_any_order_go_to_their_own_transfers (void **state)
 static void
 short_interrupted_and_repeatable_completions_are_finished (void **state)
 {
-  static const int results[] = {PART, -EINTR, -EAGAIN, 1, (int)CHUNK_BYTES - 1};
+  static const int results[] = {PART, -EINTR, -EAGAIN, -ECANCELED, 1, (int)CHUNK_BYTES - 1};
   struct rig rig;
 
   rig_init (&rig, &engine_uring);
@@ -370,7 +370,7 @@ short_interrupted_and_repeatable_completions_are_finished (void **state)
 static void
 a_failed_completion_fails_its_transfer_alone (void **state)
 {
-  static const int errors[] = {-EIO, -ENOSPC, -EINVAL, -ECANCELED};
+  static const int errors[] = {-EIO, -ENOSPC, -EINVAL};
   struct rig rig;
 
   rig_init (&rig, &engine_uring);
