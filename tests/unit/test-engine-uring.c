@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -310,6 +311,26 @@ what_is_written_is_read_back_whole (void **state)
   (void)state;
   both_ways (&rig);
   assert_int_equal (kernel.rings, 1);
+  rig_clear (&rig);
+}
+
+/* Rings leave the upper half of the descriptors for clients and the key's checks. */
+static void
+with_few_descriptors_left_there_is_no_ring (void **state)
+{
+  struct rlimit limit, low;
+  struct rig rig;
+
+  rig_init (&rig, &engine_uring);
+  (void)state;
+  assert_int_equal (getrlimit (RLIMIT_NOFILE, &limit), 0);
+  low = limit;
+  low.rlim_cur = 2 * (rlim_t)rig.backing.fd; /* the next descriptor is behind its half */
+  assert_int_equal (setrlimit (RLIMIT_NOFILE, &low), 0);
+  both_ways (&rig);
+  assert_int_equal (setrlimit (RLIMIT_NOFILE, &limit), 0);
+  assert_int_equal (kernel.calls, 0);
+  assert_non_null (engine_note ());
   rig_clear (&rig);
 }
 
@@ -674,6 +695,7 @@ main (void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test (what_is_written_is_read_back_whole),
+      cmocka_unit_test (with_few_descriptors_left_there_is_no_ring),
       cmocka_unit_test (a_buffer_elsewhere_is_read_and_written_too),
       cmocka_unit_test (completions_in_any_order_go_to_their_own_transfers),
       cmocka_unit_test (short_interrupted_and_repeatable_completions_are_finished),
