@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -85,23 +86,42 @@ open_nameless (const char *folder, struct error *err)
   return fd;
 }
 
+/* A quarter of what is free, at most: volumes that are being served may lie on the same. */
+static int
+choose_scratch_size (int fd, const char *folder, uint64_t *ret_bytes, struct error *err)
+{
+  struct statvfs fs;
+  uint64_t spare_bytes;
+
+  if (fstatvfs (fd, &fs) < 0)
+    return error_set_errno (err, errno, "%s", folder);
+  spare_bytes = round_down ((uint64_t)fs.f_bavail * fs.f_frsize / 4, LARGE);
+  if (spare_bytes < SCRATCH_LEAST_BYTES)
+    return error_set (err, ERROR_FOREIGN,
+                      "%s: less than %" PRIu64 " MiB are free there, and volumes in it could run "
+                      "out of space: name another folder of the same store",
+                      folder, 4 * SCRATCH_LEAST_BYTES >> 20);
+  *ret_bytes = MIN (SCRATCH_BYTES, spare_bytes);
+  return 0;
+}
+
 /* As large as it gets in the time. */
 static int
 fill (int fd, const char *folder, struct error *err)
 {
-  uint64_t start = now_ns ();
+  uint64_t start = now_ns (), size_bytes = 0;
   CLEANUP_FREE uint8_t *buf = random_buffer (LARGE, err);
 
-  if (!buf)
+  if (!buf || choose_scratch_size (fd, folder, &size_bytes, err) < 0)
     return -1;
-  for (uint64_t at = 0; at < SCRATCH_BYTES; at += LARGE) {
+  for (uint64_t at = 0; at < size_bytes; at += LARGE) {
     int r = pwrite_full (fd, buf, LARGE, at);
 
     if (r == 0 && at % SCRATCH_LEAST_BYTES == 0 && fdatasync (fd) < 0)
       r = -errno;
     if (r < 0)
       return error_set_errno (err, -r, "writing a scratch file of %" PRIu64 " MiB in %s",
-                              SCRATCH_BYTES >> 20, folder);
+                              size_bytes >> 20, folder);
     if (at >= SCRATCH_LEAST_BYTES && now_ns () - start > FILL_NS)
       break;
   }
@@ -195,13 +215,11 @@ struct runner {
   uint64_t done; /* requests; read after the thread has ended */
 };
 
-/* Well-mixed bits of a counter (the finalizer of SplitMix64). */
+/* Every place once, in an order that no read-ahead follows: steps of a prime number. */
 static uint64_t
-mix (uint64_t n)
+scattered (uint64_t number, uint64_t salt, uint64_t places)
 {
-  n = (n ^ (n >> 30)) * UINT64_C (0xbf58476d1ce4e5b9);
-  n = (n ^ (n >> 27)) * UINT64_C (0x94d049bb133111eb);
-  return n ^ (n >> 31);
+  return (salt % places + number % places * UINT64_C (2654435761)) % places;
 }
 
 static void *
@@ -213,7 +231,8 @@ run_requests (void *opaque)
 
   while (atomic_load (&round->failed) == 0 && now_ns () < round->end_ns) {
     uint64_t number = atomic_fetch_add (&round->next, 1);
-    uint64_t place = (size == SMALL ? mix (round->salt + number) : number) % round->places;
+    uint64_t place =
+        size == SMALL ? scattered (number, round->salt, round->places) : number % round->places;
     int r, none = 0;
 
     if (number >= round->limit)

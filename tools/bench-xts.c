@@ -62,7 +62,7 @@ now_ns (void)
   return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-/* As many calls as fill the time, by the clock looked at once every 64 KiB or more.  Bytes a
+/* As many calls as fill the time, by the clock looked at once every MiB.  Bytes a
  * second, or -1.
  */
 static double

@@ -40,6 +40,13 @@ truncate -s 8M "$dir/holes"
 keyfence bench --store "$dir/holes" >/dev/null 2>"$dir/warned"
 assert_match "$(cat "$dir/warned")" 'warning: most of .*holes are holes.* name the folder' "what is said of holes"
 
+# What others need is left to them.
+mkdir "$dir/full"
+if [ "$(id -u)" -eq 0 ] && mount -t tmpfs -o size=40M none "$dir/full" 2>/dev/null; then
+  at_exit 'umount "$dir/full"'
+  expect_fail 1 "less than 64 MiB are free" keyfence bench --store "$dir/full"
+fi
+
 expect_fail 1 "smaller than 1 MiB" keyfence bench --store "$0"
 expect_fail 1 "No such file" keyfence bench --store "$dir/nowhere"
 expect_fail 1 "no folder, regular file or block device" keyfence bench --store /dev/null
