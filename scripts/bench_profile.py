@@ -103,7 +103,7 @@ def measure_store(store, folder, options, run_data):
     if not shutil.which("perf"):
         sys.exit("perf is not installed: package linux-perf")
     folder = tempfile.mkdtemp(prefix="keyfence-bench.", dir=folder)
-    rows, servers = run_data.setdefault("profile", []), []
+    rows, servers = run_data["profile"], []
     try:
         plain = os.path.join(folder, "plain")
         fill(plain, options.size)

@@ -2,14 +2,14 @@
 import html
 import statistics
 
-from bench_compare import BASE, against, index, uncertainty
+from bench_compare import BASE, against, index, uncertainty_words
 
 COLOURS = {"null": "#c8c8c8", "bare disk": "#c8c8c8", "file": "#8a8f98", "keyfence auto": "#0b7a5c",
            "keyfence sync": "#3fa88a", "keyfence uring": "#9ad1be", "luks filter": "#d98e32", "qemu luks": "#b5503c"}
 DRAWN = (BASE, "keyfence auto", "luks filter", "qemu luks")  # the other engines are for the tables
 NAMES = {"file": "nbdkit file, plaintext", "keyfence auto": "keyfence", "luks filter": "nbdkit luks filter",
          "qemu luks": "qemu-nbd LUKS"}
-LIMITS = ("null", "bare disk")  # drawn as a mark: nothing that serves the disk can be faster
+MARKS = ("null", "bare disk")  # drawn as a line, for comparison: a server with a page cache may be faster
 
 
 def ordered(values):
@@ -44,7 +44,7 @@ def show_speed(cells, key):
 def show_ratio(base):
     def show(cells, key):
         found = against(cells, key, base)
-        return "%.2f (%2.0f%%)" % (statistics.median(found), min(99, 100 * uncertainty(found))) if found else "-"
+        return "%.2f %s" % (statistics.median(found), uncertainty_words(found)) if found else "-"
     return show
 
 
@@ -81,9 +81,9 @@ def text(x, y, words, size=11, anchor="middle", extra=""):
             f'{html.escape(str(words))}</text>')
 
 
-def draw_limit(cells, store, workload, left, right, bottom, scale, highest):
-    for server in LIMITS:
-        found = against(cells, (store, 1, workload, server))
+def draw_mark(cells, store, connections, workload, left, right, bottom, scale, highest):
+    for server in MARKS:
+        found = against(cells, (store, connections, workload, server))
         if found:
             y = bottom - min(statistics.median(found), highest) * scale
             return [f'<line x1="{left - 3:.1f}" x2="{right + 3:.1f}" y1="{y:.1f}" y2="{y:.1f}" stroke="#222" '
@@ -91,18 +91,18 @@ def draw_limit(cells, store, workload, left, right, bottom, scale, highest):
     return []
 
 
-def draw_panel(cells, store, workloads, servers, top):
-    """Bars of one store, one connection: throughput against plaintext, the figure above each bar."""
+def draw_panel(cells, store, connections, workloads, servers, top):
+    """Bars of one store: throughput against plaintext, the figure above each bar."""
     ratios = {}
     for workload in workloads:
         for server in servers:
-            found = against(cells, (store, 1, workload, server))
+            key = (store, connections, workload, server)
+            found = against(cells, key)
             if found:
-                ratios[workload, server] = (statistics.median(found),
-                                            statistics.median(cells[store, 1, workload, server]["mib_s"]))
-    limits = [statistics.median(found) for workload in workloads for server in LIMITS
-              if (found := against(cells, (store, 1, workload, server)))]
-    highest = min(max([r for r, _ in ratios.values()] + limits + [1.0]), 4.0)
+                ratios[workload, server] = statistics.median(found), statistics.median(cells[key]["mib_s"])
+    marks = [statistics.median(found) for workload in workloads for server in MARKS
+             if (found := against(cells, (store, connections, workload, server)))]
+    highest = min(max([r for r, _ in ratios.values()] + marks + [1.0]), 4.0)
     scale, bottom = PANEL_H / highest, top + PANEL_H
     out = [text(LEFT, top - 14, f"{store}: throughput against unencrypted nbdkit file = 1; MiB/s above the bars",
                 13, "start", 'font-weight="bold"')]
@@ -123,7 +123,8 @@ def draw_panel(cells, store, workloads, servers, top):
             figures.append(text(x + bar_w / 2 + 3, label_y, f"{value:.0f}", 8, "start",
                                 f'transform="rotate(-90 {x + bar_w / 2 + 3:.1f} {label_y:.1f})" '
                                 'stroke="#fff" stroke-width="2.5" paint-order="stroke"'))
-        out += draw_limit(cells, store, workload, start, start + bar_w * len(servers), bottom, scale, highest)
+        out += draw_mark(cells, store, connections, workload, start, start + bar_w * len(servers), bottom, scale,
+                         highest)
         out.append(text(LEFT + (i + 0.5) * group_w, bottom + 15, workload))
     out.append(f'<line x1="{LEFT}" x2="{LEFT + PANEL_W}" y1="{bottom}" y2="{bottom}" stroke="#333"/>')
     one = bottom - scale
@@ -134,7 +135,10 @@ def draw_panel(cells, store, workloads, servers, top):
 
 
 def draw(run_data):
-    cells, results = index(run_data), run_data["results"]
+    """Of the least number of connections that was measured."""
+    cells = index(run_data)
+    connections = min((r["connections"] for r in run_data["results"]), default=1)
+    results = [r for r in run_data["results"] if r["connections"] == connections]
     present = ordered(r["server"] for r in results)
     servers = [s for s in DRAWN if s in present]
     stores = ordered(r["store"] for r in results)
@@ -146,13 +150,12 @@ def draw(run_data):
         x = LEFT + i * 165
         out.append(f'<rect x="{x}" y="14" width="12" height="12" fill="{COLOURS.get(server, "#666")}"/>')
         out.append(text(x + 17, 24, NAMES.get(server, server), 12, "start"))
-    out.append(f'<line x1="{LEFT + len(servers) * 165}" x2="{LEFT + len(servers) * 165 + 14}" y1="20" y2="20" '
-               'stroke="#222" stroke-width="1.6"/>')
-    out.append(text(LEFT + len(servers) * 165 + 19, 24, "limit (null plugin, bare disk)", 12, "start"))
+    out.append(f'<line x1="{LEFT}" x2="{LEFT + 12}" y1="38" y2="38" stroke="#222" stroke-width="1.6"/>')
+    out.append(text(LEFT + 17, 42, "for comparison: nbdkit's null plugin (tmpfs), the bare disk (disk)", 12, "start"))
     for i, store in enumerate(stores):
-        out += draw_panel(cells, store, workloads, servers, TOP + 10 + i * (PANEL_H + GAP))
-    machine = run_data["machine"]
+        out += draw_panel(cells, store, connections, workloads, servers, TOP + 10 + i * (PANEL_H + GAP))
+    machine, plural = run_data["machine"], "s" if connections > 1 else ""
     out.append(text(LEFT, height - 12, f'{machine["cpus"]} x {machine["cpu"]}, Linux {machine["kernel"]}, '
-                    f'{machine["nbdkit"]}, {machine["fio"]}, 1 connection, median of {run_data["rounds"]} '
-                    f'rounds, {machine["date"][:10]}', 10, "start"))
+                    f'{machine["nbdkit"]}, {machine["fio"]}, {connections} connection{plural}, '
+                    f'medians of at least {run_data["rounds"]} rounds, {machine["date"][:10]}', 10, "start"))
     return "\n".join(out + ["</svg>", ""])

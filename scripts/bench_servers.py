@@ -2,7 +2,6 @@
 import contextlib
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -35,7 +34,11 @@ class Server:
         command = [word.replace("@SOCKET@", self.socket) for word in command]
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log,
                                         env=dict(os.environ, KEYFENCE_RUNDIR=folder))
-        self.wait_until_up()
+        try:
+            self.wait_until_up()
+        except BaseException:  # nobody else knows it yet
+            self.stop()
+            raise
 
     def wait_until_up(self):
         for _ in range(500):
@@ -71,7 +74,7 @@ class Server:
 class BareDisk:
     """No server: fio itself on an image, past the page cache.  What is there to be had from the disk."""
 
-    name, says = "bare disk", "fio's io_uring with O_DIRECT on an image, no NBD: the limit of the disk"
+    name, says = "bare disk", "fio's io_uring with O_DIRECT on an image, no NBD: the disk alone, for comparison"
 
     def __init__(self, image):
         self.image = image
@@ -86,25 +89,56 @@ class BareDisk:
         pass
 
 
-def run_fio(server, workload, connections, seconds, size_bytes, loops=1, apart_bytes=None):
-    """(bytes, seconds, CPU seconds of fio), or None when it failed.  `size_bytes` of all connections,
-    each on its own part of the disk, one after the other or `apart_bytes` apart."""
+def run_fio(server, workload, connections, seconds, size_bytes, loops=1, apart_bytes=None, to_end=False):
+    """(bytes, seconds, CPU seconds of fio's jobs), or None when it failed.  `size_bytes` of all connections,
+    each on its own part of the disk, one after the other or `apart_bytes` apart.  They begin one after the
+    other, but all stop with the first (unless `to_end`): the longest run is the time in which all was done."""
     rw, block, depth = workload
     share = size_bytes // connections // MIB * MIB
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         ["fio", "--name=job", *server.fio_target(), f"--rw={rw}", "--rwmixread=70", f"--bs={block}",
-         f"--iodepth={depth}", f"--numjobs={connections}", "--thread", "--group_reporting", f"--size={share}",
+         f"--iodepth={depth}", f"--numjobs={connections}", "--thread", f"--size={share}",
          f"--offset_increment={apart_bytes or share}", f"--loops={loops}", f"--runtime={round(seconds * 1000)}ms",
-         "--randrepeat=0", "--output-format=json"], capture_output=True, text=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+         "--randrepeat=0", "--output-format=json", *([] if to_end else ["--exitall"])],
+        capture_output=True, text=True)
     if done.returncode != 0 or "{" not in done.stdout:
         return None
-    job = json.loads(done.stdout[done.stdout.index("{"):])["jobs"][0]
-    count = sum(job[way]["io_bytes"] for way in ("read", "write"))
-    took = max(job[way]["runtime"] for way in ("read", "write")) / 1000
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    jobs = json.loads(done.stdout[done.stdout.index("{"):])["jobs"]
+    count = sum(job[way]["io_bytes"] for job in jobs for way in ("read", "write"))
+    took = max(job["job_runtime"] for job in jobs) / 1000
+    cpu = sum((job["usr_cpu"] + job["sys_cpu"]) / 100 * job["job_runtime"] / 1000 for job in jobs)
     return (count, took, cpu) if count and took else None
+
+
+def make_cold(image):
+    """Nothing dirty, nothing cached: what is read comes from the disk."""
+    fd = os.open(image, os.O_RDONLY)
+    os.fdatasync(fd)
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(fd)
+
+
+def flush(image):
+    """How many seconds it took."""
+    started = time.monotonic()
+    fd = os.open(image, os.O_RDONLY)
+    os.fdatasync(fd)
+    os.close(fd)
+    return time.monotonic() - started
+
+
+def take_turn(server, workload, connections, seconds, size_bytes, on_disk, apart_bytes=None):
+    """(bytes, seconds with the flush, the server's CPU seconds, fio's), or None when it failed."""
+    cpu_before, on_disk = server.cpu_s(), on_disk and server.image
+    if on_disk:
+        make_cold(server.image)
+    # Around again only where nothing is cached by the first time.
+    done = run_fio(server, workload, connections, seconds, size_bytes, 1 if on_disk else 100, apart_bytes)
+    if not done:
+        return None
+    flush_s = flush(server.image) if on_disk else 0.0
+    count, took, client_cpu_s = done
+    return count, took + flush_s, server.cpu_s() - cpu_before, client_cpu_s
 
 
 # ---- servers ----------------------------------------------------------------------------------------
@@ -133,9 +167,14 @@ def make_volume(image, build, folder, size_bytes):
 
 
 def serve_keyfence(name, build, folder, image, *options, engine="auto"):
+    """`options` are nbdkit's, and those like name=value the plugin's parameters."""
+    parameters = [word for word in options if "=" in word and not word.startswith("-")]
+    options = [word for word in options if word not in parameters]
+    if not any(word.startswith("engine=") for word in parameters):
+        parameters.insert(0, f"engine={engine}")
     return Server(name, folder, ["nbdkit", "-f", "-U", "@SOCKET@", *options,
-                                 f"{build}/nbd-plugin/nbdkit-keyfence-plugin.so", image, f"engine={engine}"],
-                  image, f"engine={engine}, other parameters at their defaults" +
+                                 f"{build}/nbd-plugin/nbdkit-keyfence-plugin.so", image, *parameters],
+                  image, f"{' '.join(parameters)}, other parameters at their defaults" +
                   (f"; nbdkit {' '.join(options)}" if options else ""))
 
 
@@ -175,7 +214,7 @@ def start_server(name, options, folder, on_disk):
     build = os.path.abspath(options.build)
     if name == "null":
         return Server(name, folder, ["nbdkit", "-f", "-U", "@SOCKET@", "null", str(options.size)], None,
-                      "nbdkit's null plugin: the limit of nbdkit and client")
+                      "nbdkit's null plugin: nbdkit and client alone, for comparison")
     if name == "file":
         image = os.path.join(folder, "plain")
         fill(image, options.size)
@@ -190,12 +229,16 @@ def start_server(name, options, folder, on_disk):
     return start_luks(name, folder, options.size, on_disk)
 
 
-def start_servers(options, folder, on_disk):
-    servers = []
+def start_servers(servers, options, folder, on_disk):
+    """Appends to `servers` as they come up, so that the caller can stop them whatever happens."""
     for name in options.servers:
         if name == "null" and on_disk:
             continue  # it has no store
         servers.append(start_server(name, options, folder, on_disk))
         if name == "file" and on_disk:
             servers.insert(len(servers) - 1, BareDisk(servers[-1].image))
-    return servers
+
+
+def images(options):
+    """How many of them start_servers makes."""
+    return sum(name != "null" for name in options.servers)

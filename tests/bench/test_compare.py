@@ -111,8 +111,9 @@ class Made(unittest.TestCase):
 
     def test_with_too_few_rounds_it_says_that_it_can_not_tell(self):
         count, said = slower(make_run(1, rounds=3), make_run(2, rounds=3, factors=dict.fromkeys(WORKLOADS, 0.5)))
-        self.assertEqual(count, 0)
+        self.assertEqual(count, 1, "status 1: nothing was found out")
         self.assertIn("8 figures have too few rounds to tell a change from noise", said)
+        self.assertIn("nothing could be compared", said)
         self.assertNotIn("figures compared", said)
 
     def test_the_least_number_of_rounds_can_tell(self):
@@ -127,6 +128,57 @@ class Made(unittest.TestCase):
         self.assertLess(bench_compare.uncertainty(many), 0.05)
         self.assertGreater(bench_compare.uncertainty(few), bench_compare.uncertainty(many))
         self.assertEqual(bench_compare.uncertainty(few[:2]), float("inf"))
+
+
+def without(run, **what):
+    """The run without the rows of which all of `what` is true."""
+    return {**run, "results": [row for row in run["results"]
+                               if any(row[name] != value for name, value in what.items())]}
+
+
+class Missing(unittest.TestCase):
+    lost = {"workload": "workload 3", "server": "keyfence auto"}
+
+    def asking(self, run, **asked):
+        return {**run, "asked": {"stores": ["tmpfs"], "connections": [1], "workloads": WORKLOADS,
+                                 "servers": ["file", "keyfence auto"], **asked}}
+
+    def test_a_figure_of_a_workload_that_was_measured_and_is_lost_counts(self):
+        count, said = slower(make_run(1), without(make_run(2), **self.lost))
+        self.assertEqual(count, 1)
+        self.assertIn("MISSING: tmpfs, 1 conn., workload 3, keyfence auto: ", said)
+        self.assertIn("7 figures compared, 0 slower", said)
+
+    def test_so_does_one_whose_plaintext_is_lost(self):
+        count, said = slower(make_run(1), without(make_run(2), workload="workload 3", server="file"))
+        self.assertEqual(count, 1)
+        self.assertIn("MISSING: tmpfs, 1 conn., workload 3, keyfence auto: ", said)
+
+    def test_a_workload_that_was_asked_for_and_has_no_figure_at_all_counts(self):
+        run = without(make_run(2), workload="workload 3")
+        self.assertEqual(slower(make_run(1), self.asking(run))[0], 1)
+
+    def test_what_was_not_asked_for_is_not_missed(self):
+        run = without(make_run(2), workload="workload 3")
+        self.assertEqual(slower(make_run(1), run)[0], 0)
+        others = [workload for workload in WORKLOADS if workload != "workload 3"]
+        self.assertEqual(slower(make_run(1), self.asking(run, workloads=others))[0], 0)
+        old = make_run(1)
+        old["results"] += [{**row, "server": "keyfence sync"} for row in old["results"] if row["server"] != "file"]
+        self.assertEqual(slower(old, self.asking(make_run(2)))[0], 0)
+        self.assertEqual(slower(old, make_run(2))[0], 8)
+
+    def test_no_figure_in_both_files_is_said_and_counts(self):
+        for new in ({"results": []}, {"results": [{**row, "store": "disk"} for row in make_run(2)["results"]]}):
+            count, said = slower(make_run(1), new)
+            self.assertEqual(count, 1)
+            self.assertIn("no figure of keyfence is in both files", said)
+
+    def test_one_figure_is_no_figures(self):
+        one = {"results": [row for row in make_run(1)["results"] if row["workload"] == "workload 1"]}
+        self.assertRegex(slower(one, one)[1], r"^1 figure compared, 0 slower")
+        few = {"results": [{**row, "mib_s": row["mib_s"][:3]} for row in one["results"]]}
+        self.assertRegex(slower(few, few)[1], r"^1 figure has too few rounds")
 
 
 class Recorded(unittest.TestCase):
