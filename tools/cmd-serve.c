@@ -166,8 +166,8 @@ default_socket (const char *path, bool create, char **ret_socket, struct error *
 
   if (volume_open (path, false, &volume, err) < 0 || volume_load (&volume, true, err) < 0)
     return -1;
-  return usual_socket (header_info (volume.header)->uuid, create, "give --socket SOCKET", ret_socket,
-                       err);
+  return usual_socket (header_info (volume.header)->uuid, create, "give --socket SOCKET",
+                       ret_socket, err);
 }
 
 static int

@@ -43,7 +43,7 @@ assert_match "$(cat "$dir/warned")" 'warning: most of .*holes are holes.* name t
 # What others need is left to them.
 mkdir "$dir/full"
 if [ "$(id -u)" -eq 0 ] && mount -t tmpfs -o size=40M none "$dir/full" 2>/dev/null; then
-  at_exit 'umount "$dir/full"'
+  at_exit "umount '$dir/full'"
   expect_fail 1 "less than 64 MiB are free" keyfence bench --store "$dir/full"
 fi
 
