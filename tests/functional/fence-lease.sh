@@ -18,6 +18,13 @@ freeze ()
 {
   frozen=$(agent)
   kill -STOP "$frozen" "$server_pid"
+  wait_for 10 stopped "$frozen" || fail "the agent is not stopped"
+  wait_for 10 stopped "$server_pid" || fail "the server is not stopped"
+}
+# stopped PID: with all its threads, which on a busy machine takes a while.
+stopped ()
+{
+  ! ps -L -o state= -p "$1" | grep -qv T
 }
 thaw ()
 {

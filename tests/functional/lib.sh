@@ -207,12 +207,14 @@ wait_for ()
   done
 }
 
-# A process that the shell has reaped meanwhile is one that ps knows nothing of.
+# A process that the shell has reaped meanwhile is one that ps knows nothing of; one whose first thread has
+# ended is a zombie already while others still hold its files and locks.
 alive ()
 {
-  local state
+  local state threads
 
-  kill -0 "$1" 2>/dev/null && state=$(ps -o state= -p "$1" 2>/dev/null) && [ "$state" != Z ]
+  kill -0 "$1" 2>/dev/null && read -r state threads < <(ps -o state=,nlwp= -p "$1" 2>/dev/null) &&
+    { [ "$state" != Z ] || [ "$threads" -gt 1 ]; }
 }
 
 dead ()
