@@ -53,6 +53,15 @@ unix_socket_connect (const char *path, int type, int *ret_fd)
 }
 
 int
+unix_socket_error (const char *path, int r, struct error *err)
+{
+  if (r == -ENAMETOOLONG)
+    return error_set (err, ERROR_USAGE, "%s: the path of a socket has at most %zu bytes", path,
+                      UNIX_SOCKET_PATH_MAX);
+  return error_set_errno (err, -r, "%s", path);
+}
+
+int
 unix_socket_remove_stale (const char *path)
 {
   CLEANUP_CLOSE int fd = -1;

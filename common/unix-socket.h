@@ -8,6 +8,7 @@
 #include <sys/un.h>
 
 #include "common/cleanup.h"
+#include "common/error.h"
 
 /* The longest path that a Unix socket can have, in bytes. */
 #define UNIX_SOCKET_PATH_MAX (sizeof ((struct sockaddr_un *)0)->sun_path - 1)
@@ -26,6 +27,11 @@ int unix_socket_notify_address (const char *name, struct sockaddr_un *ret_addres
  * there, -EAGAIN when somebody does who has no room for one more just now.
  */
 int unix_socket_connect (const char *path, int type, int *ret_fd) MUST_CHECK;
+
+/* What the failure `r` of connecting to `path` means to the user; who listens there, and so what it
+ * means that nobody does, the caller knows.  Returns -1.
+ */
+int unix_socket_error (const char *path, int r, struct error *err);
 
 /* Removes the socket at `path` if nobody listens there any more.  0 when the place is free now, or
  * a negative errno: -EADDRINUSE when somebody listens, -ENOTSOCK when something else is there.

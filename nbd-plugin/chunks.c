@@ -54,7 +54,7 @@ add_block (struct chunks *chunks, bool huge)
 uint8_t *
 chunks_take (struct chunks *chunks, size_t size_bytes, bool huge)
 {
-  assert (size_bytes <= BLOCK_BYTES && (size_bytes & (size_bytes - 1)) == 0);
+  assert (size_bytes <= BLOCK_BYTES && is_power_of_2 (size_bytes));
   if (chunks->left_bytes < size_bytes && add_block (chunks, huge) < 0)
     return NULL;
   chunks->left_bytes -= size_bytes;

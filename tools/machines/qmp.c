@@ -236,12 +236,9 @@ connect_to (const char *path, int *ret_fd, struct error *err)
 {
   int r = unix_socket_connect (path, SOCK_STREAM, ret_fd);
 
-  if (r == -ENAMETOOLONG)
-    return error_set (err, ERROR_USAGE, "%s: the path of a socket has at most %zu bytes", path,
-                      UNIX_SOCKET_PATH_MAX);
   if (r == -ENOENT || r == -ECONNREFUSED)
     return error_set (err, ERROR_NOT_FOUND, "%s: no machine listens there", path);
-  return r < 0 ? error_set_errno (err, -r, "%s", path) : 0;
+  return r < 0 ? unix_socket_error (path, r, err) : 0;
 }
 
 int
