@@ -1,9 +1,6 @@
 #!/bin/bash
 # Btrfs, whose mounts have device numbers of their own, is detached, found in use, and taken over after a kill, as
 # any other file system.
-if [ "$(id -u)" -eq 0 ] && [ -z "${KEYFENCE_OWN_MOUNTS:-}" ]; then
-  KEYFENCE_OWN_MOUNTS=1 exec unshare --mount --propagation slave "$0" "$@"
-fi
 . "$(dirname "$0")/lib.sh"
 require fuser jq mkfs.btrfs mountpoint
 require_fuse

@@ -1,11 +1,6 @@
 #!/bin/bash
 # keyfence attach by FUSE and a loop device: a file system on it lives through the end and the return of its
 # server, and through everything that is killed; a fence reaches it as an error, and it comes back whole.
-#
-# In mounts of its own: a copy of them in another test's namespace would keep the device busy.
-if [ "$(id -u)" -eq 0 ] && [ -z "${KEYFENCE_OWN_MOUNTS:-}" ]; then
-  KEYFENCE_OWN_MOUNTS=1 exec unshare --mount --propagation slave "$0" "$@"
-fi
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/lib-fence.sh"
 require e2fsck fuser jq mkfs.ext4 mountpoint nbdcopy nc

@@ -29,16 +29,6 @@ now_ms ()
 
 # ---- the disk ---------------------------------------------------------------------------------------
 
-# The test begins anew in a mount namespace of its own: one that another test made meanwhile would keep copies of
-# our mounts, and with them the disk that is to be let go.
-own_mounts ()
-{
-  [ -z "${KEYFENCE_OWN_MOUNTS:-}" ] || return 0
-  unshare --mount true 2>/dev/null || skip "no mount namespaces"
-  rm -rf "$dir"
-  KEYFENCE_OWN_MOUNTS=1 exec unshare --mount --propagation private -- "$0"
-}
-
 # database_start NAME: the database of this test, and what every test of it needs.
 database_start ()
 {
@@ -47,7 +37,6 @@ database_start ()
   require_fuse
   require_loop
   "${database}_require"
-  own_mounts
   # The users of databases have no other way to what is theirs.
   chmod 711 "$dir"
   mkdir -p "$db_mnt"

@@ -25,6 +25,12 @@
 # make_kek or make_volume), $uri (of the last server started), $log (its log), $control (its control
 # socket, or none), $server_pid.
 # shellcheck disable=SC2034  # variables for those who source this
+#
+# In mounts of its own: one that another test's namespace had copied would keep its disk busy.
+if [ -z "${KEYFENCE_OWN_MOUNTS:-}" ] && unshare --mount true 2>/dev/null; then
+  KEYFENCE_OWN_MOUNTS=1 exec unshare --mount --propagation private -- "$0" "$@"
+fi
+
 set -euo pipefail
 # A failure inside $(...) or in a function that is called there counts too.
 shopt -s inherit_errexit

@@ -1,10 +1,13 @@
 /* What the data path promises about the fence: nothing passes a closed gate, what was on its way
  * ends truthfully, and with on-fence=stall requests wait and are then done whole.
  */
+#include <semaphore.h>
+
 #include "common/io.h"
 #include "tests/unit/request-rig.h"
 
 static struct volume *to_wipe;
+static sem_t wiped;
 
 static void
 wipe_now (void)
@@ -13,6 +16,7 @@ wipe_now (void)
     gate_close (&to_wipe->gate);
     keys_wipe (to_wipe->keys);
     to_wipe = NULL;
+    sem_post (&wiped);
   }
 }
 
@@ -133,9 +137,10 @@ a_lease_that_has_run_out_refuses_without_anybody_closing_the_gate (void **state)
 static struct rig *fenced;
 
 static void *
-recover_soon (void *opaque)
+recover_after_the_wipe (void *opaque)
 {
   (void)opaque;
+  assert_int_equal (sem_wait (&wiped), 0);
   usleep (100000);
   assert_int_equal (keys_set (fenced->volume->keys, &fenced->key, NULL), 0);
   gate_open (&fenced->volume->gate, UINT64_MAX);
@@ -149,7 +154,9 @@ with_recovery (struct rig *rig, void (*what) (struct rig *rig))
 
   fenced = rig;
   rig->volume->gate.stall_limit_ms = 3600 * 1000;
-  assert_int_equal (pthread_create (&thread, NULL, recover_soon, NULL), 0);
+  assert_int_equal (sem_init (&wiped, 0, 0), 0);
+  to_wipe = rig->volume;
+  assert_int_equal (pthread_create (&thread, NULL, recover_after_the_wipe, NULL), 0);
   what (rig);
   pthread_join (thread, NULL);
 }
@@ -159,6 +166,7 @@ do_one_of_each (struct rig *rig)
 {
   uint8_t buf[8192];
 
+  wipe_now ();
   assert_int_equal (request_read (rig->connection, buf, sizeof buf, 0), 0);
   assert_memory_equal (buf, rig->model, sizeof buf);
   assert_int_equal (request_write (rig->connection, buf, sizeof buf, 0, false), 0);
@@ -171,8 +179,6 @@ stalled_requests_wait_for_the_key_and_are_done_then (void **state)
   struct rig rig = rig_new (4096, 4096);
 
   (void)state;
-  gate_close (&rig.volume->gate);
-  keys_wipe (rig.volume->keys);
   with_recovery (&rig, do_one_of_each);
   assert_int_equal (volume_totals (rig.volume).refused, 0);
   rig_clear (&rig);
@@ -183,7 +189,6 @@ read_all (struct rig *rig)
 {
   uint8_t *buf = malloc (DISK_BYTES);
 
-  to_wipe = rig->volume;
   fake.on_wait = wipe_now;
   assert_int_equal (request_read (rig->connection, buf, DISK_BYTES, 0), 0);
   assert_memory_equal (buf, rig->model, DISK_BYTES);
@@ -203,7 +208,6 @@ a_read_that_is_fenced_on_its_way_is_done_again_from_its_start (void **state)
 static void
 write_all (struct rig *rig)
 {
-  to_wipe = rig->volume;
   fake.on_wait = wipe_now;
   memset (rig->model, 0x5a, DISK_BYTES);
   assert_int_equal (request_write (rig->connection, rig->model, DISK_BYTES, 0, false), 0);
