@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -188,6 +189,22 @@ backing_note_failed_sync (struct backing *backing)
   atomic_store (&backing->flush_failed, true);
 }
 
+/* Whether a write was lost.  `fd` tells it once, and perhaps to a thread that has not noted it yet;
+ * so `meta_fd`, a description of its own by which nobody syncs, is asked, by one thread at a time.
+ * It waits for nothing but the header's first byte.
+ */
+static bool
+was_write_lost (struct backing *backing)
+{
+  static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+  LOCK_FOR_SCOPE (&mutex);
+
+  if (sync_file_range (backing->meta_fd, 0, 1, SYNC_FILE_RANGE_WAIT_BEFORE) < 0 && errno != ENOSYS
+      && errno != EPERM && errno != EINVAL) /* not to be had here */
+    backing_note_failed_sync (backing);
+  return atomic_load (&backing->flush_failed);
+}
+
 int
 backing_flush (struct backing *backing)
 {
@@ -201,8 +218,7 @@ backing_flush (struct backing *backing)
     backing_note_failed_sync (backing);
     return -e;
   }
-  /* Another thread's flush may have been given the error that was ours as well. */
-  return atomic_load (&backing->flush_failed) ? -EIO : 0;
+  return was_write_lost (backing) ? -EIO : 0;
 }
 
 int

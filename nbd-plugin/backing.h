@@ -44,7 +44,8 @@ void backing_close (struct backing *backing);
 int backing_size (const struct backing *backing, uint64_t *ret_bytes) MUST_CHECK;
 
 /* Makes everything that was written durable, whoever wrote it.  A failure stays: the kernel reports
- * a lost write once only, so every later flush fails with -EIO too.  0 or a negative errno.
+ * a lost write once only to each open file description (fsync(2)), so every later flush fails with
+ * -EIO too.  0 or a negative errno.
  */
 int backing_flush (struct backing *backing) MUST_CHECK;
 
