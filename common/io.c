@@ -94,24 +94,12 @@ write_full (int fd, const void *buf, size_t size)
 }
 
 int
-reopen_fd (int fd, int flags)
-{
-  char path[64];
-  int again;
-
-  snprintf (path, sizeof path, "/proc/self/fd/%d", fd);
-  again = open (path, flags | O_CLOEXEC | O_NOCTTY);
-  return again < 0 ? -errno : again;
-}
-
-/* Reads up to max + 1 bytes, to tell "max" from "more". */
-static int
-read_up_to (int fd, char *buf, size_t max, size_t *ret_size)
+read_full (int fd, void *buf, size_t size, size_t *ret_used)
 {
   size_t used = 0;
 
-  while (used <= max) {
-    ssize_t n = read (fd, buf + used, max + 1 - used);
+  while (used < size) {
+    ssize_t n = read (fd, (char *)buf + used, size - used);
 
     if (n < 0 && errno == EINTR)
       continue;
@@ -121,10 +109,19 @@ read_up_to (int fd, char *buf, size_t max, size_t *ret_size)
       break;
     used += (size_t)n;
   }
-  if (used > max)
-    return -EFBIG;
-  *ret_size = used;
+  *ret_used = used;
   return 0;
+}
+
+int
+reopen_fd (int fd, int flags)
+{
+  char path[64];
+  int again;
+
+  snprintf (path, sizeof path, "/proc/self/fd/%d", fd);
+  again = open (path, flags | O_CLOEXEC | O_NOCTTY);
+  return again < 0 ? -errno : again;
 }
 
 int
@@ -136,9 +133,11 @@ read_file_fd (int fd, size_t max, char **ret_text, size_t *ret_size)
 
   if (!text)
     return -ENOMEM;
-  r = read_up_to (fd, text, max, &size);
+  r = read_full (fd, text, max + 1, &size); /* tells "max" from "more" */
   if (r < 0)
     return r;
+  if (size > max)
+    return -EFBIG;
   text[size] = '\0';
   *ret_text = text;
   text = NULL;

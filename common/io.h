@@ -21,6 +21,11 @@ int pread_full (int fd, void *buf, size_t size, uint64_t offset_bytes) MUST_CHEC
 int pwrite_full (int fd, const void *buf, size_t size, uint64_t offset_bytes) MUST_CHECK;
 int write_full (int fd, const void *buf, size_t size) MUST_CHECK;
 
+/* Reads from where `fd` stands up to its end, and at most `size` bytes: *ret_used of them.  Also of
+ * pipes.  Returns 0 or a negative errno.
+ */
+int read_full (int fd, void *buf, size_t size, size_t *ret_used) MUST_CHECK;
+
 /* Opens what `fd` is of once more, with other flags and whatever its path names by now: a new file
  * descriptor, close-on-exec, or a negative errno.
  */

@@ -12,6 +12,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "common/io.h"
 #include "kms/secret-text.h"
 
 /* A piece of a file's text. */
@@ -45,26 +46,6 @@ unreadable (struct kms_outcome *outcome, const char *path, const char *why)
                           "can't read the AWS settings in %.200s: %s", path, why);
 }
 
-static int
-read_whole (int fd, struct secret *text)
-{
-  size_t used = 0;
-
-  while (used < text->size) {
-    ssize_t n = read (fd, text->bytes + used, text->size - used);
-
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0)
-      return -1;
-    if (n == 0)
-      break;
-    used += (size_t)n;
-  }
-  text->size = used;
-  return 0;
-}
-
 /* /dev/null: how people say "no such file". */
 static bool
 is_null_device (const struct stat *st)
@@ -78,6 +59,7 @@ read_text (const char *path, struct secret *ret, struct kms_outcome *outcome)
   CLEANUP_CLOSE int fd = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   CLEANUP_SECRET struct secret text = {0};
   struct stat st;
+  int r;
 
   if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
     return 0;
@@ -91,8 +73,9 @@ read_text (const char *path, struct secret *ret, struct kms_outcome *outcome)
     return 0;
   if (secret_init (&text, (size_t)st.st_size, NULL) < 0)
     return unreadable (outcome, path, "out of memory");
-  if (read_whole (fd, &text) < 0)
-    return unreadable (outcome, path, strerrordesc_np (errno));
+  r = read_full (fd, text.bytes, text.size, &text.size);
+  if (r < 0)
+    return unreadable (outcome, path, strerrordesc_np (-r));
   secret_take (ret, &text);
   return 0;
 }

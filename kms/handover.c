@@ -1,7 +1,6 @@
 /* handover.c owns the pipe through which a child gets its parent's secrets. */
 #include "kms/handover.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -33,18 +32,7 @@ handover_take (int fd, struct secret *ret)
 
   if (secret_init (&s, HANDOVER_MAX + 1, NULL) < 0)
     return -1;
-  for (;;) {
-    ssize_t n = read (fd, s.bytes + used, s.size - used);
-
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0 || used + (size_t)n >= s.size)
-      return -1;
-    if (n == 0)
-      break;
-    used += (size_t)n;
-  }
-  if (used == 0)
+  if (read_full (fd, s.bytes, s.size, &used) < 0 || used == 0 || used == s.size)
     return -1;
   s.size = used;
   secret_take (ret, &s);

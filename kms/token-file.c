@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/io.h"
 #include "kms/secret-text.h"
 
 static int
@@ -14,26 +15,6 @@ failed (struct kms_outcome *outcome, const char *path, const char *variable, con
 {
   return kms_outcome_set (outcome, KMS_CREDENTIALS, "token_file",
                           "can't read the token in %.200s (%s): %s", path, variable, why);
-}
-
-static int
-read_all (int fd, struct secret *text, size_t *ret_used)
-{
-  size_t used = 0;
-
-  for (;;) {
-    ssize_t n = read (fd, text->bytes + used, text->size - used);
-
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n < 0)
-      return -1;
-    used += (size_t)n;
-    if (n == 0 || used == text->size)
-      break;
-  }
-  *ret_used = used;
-  return 0;
 }
 
 int
@@ -44,13 +25,15 @@ token_file_read (const char *path, const char *variable, struct secret *ret,
   CLEANUP_SECRET struct secret text = {0};
   const char *start, *end;
   size_t used = 0;
+  int r;
 
   if (fd < 0)
     return failed (outcome, path, variable, strerrordesc_np (errno));
   if (secret_init (&text, TOKEN_FILE_MAX + 1, NULL) < 0)
     return failed (outcome, path, variable, "out of memory");
-  if (read_all (fd, &text, &used) < 0)
-    return failed (outcome, path, variable, strerrordesc_np (errno));
+  r = read_full (fd, text.bytes, text.size, &used);
+  if (r < 0)
+    return failed (outcome, path, variable, strerrordesc_np (-r));
   start = (const char *)text.bytes;
   end = start + used;
   while (start < end && isspace ((unsigned char)*start))

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/io.h"
 #include "tools/print.h"
 
 static int
@@ -37,21 +38,13 @@ read_secret (const char *path, size_t max, struct secret *ret, size_t *ret_size,
 {
   CLEANUP_CLOSE int fd = -1;
   CLEANUP_SECRET struct secret s = {0};
-  size_t used = 0;
+  int r;
 
   if (open_secret (path, &fd, err) < 0 || secret_init (&s, max + 1, err) < 0)
     return -1;
-  while (used < s.size) {
-    ssize_t n = read (fd, s.bytes + used, s.size - used);
-
-    if (n == 0)
-      break;
-    if (n > 0)
-      used += (size_t)n;
-    else if (errno != EINTR)
-      return error_set_errno (err, errno, "%s", path);
-  }
-  *ret_size = used;
+  r = read_full (fd, s.bytes, s.size, ret_size);
+  if (r < 0)
+    return error_set_errno (err, -r, "%s", path);
   secret_take (ret, &s);
   return 0;
 }

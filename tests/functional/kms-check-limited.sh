@@ -16,23 +16,6 @@ checked ()
   [ "$status" -eq "$want" ] || fail "check $*: exit status $status instead of $want: $json"
 }
 
-# line NAME VERDICT 'regex of the detail' ['regex of how to mend it']
-line ()
-{
-  local found
-
-  found=$(jq -c --arg name "$1" '.checks[] | select (.name == $name)' <<<"$json")
-  [ -n "$found" ] || fail "there is no line $1: $json"
-  assert_eq "$(jq -r .verdict <<<"$found")" "$2" "the verdict of $1 ($found)"
-  assert_match "$(jq -r .detail <<<"$found")" "$3" "the detail of $1"
-  assert_match "$(jq -r .mend <<<"$found")" "${4:-.*}" "how to mend $1"
-}
-
-no_line ()
-{
-  assert_json "$json" "all(.checks[]; .name != \"$1\")" "no line $1"
-}
-
 # ---- AWS: who may run one volume ---------------------------------------------------------------------------
 aws_key
 arn=$key

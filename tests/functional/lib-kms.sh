@@ -108,3 +108,22 @@ expect_outcome ()
   kms "$@"
   [ "$class $reason" = "$want" ] || fail "$*: $class $reason instead of $want: $text"
 }
+
+# ---- keyfence check, whose JSON is in $json ------------------------------------------------------------------
+
+# line NAME VERDICT 'regex of the detail' ['regex of how to mend it']
+line ()
+{
+  local found
+
+  found=$(jq -c --arg name "$1" '.checks[] | select (.name == $name)' <<<"$json")
+  [ -n "$found" ] || fail "there is no line $1: $json"
+  assert_eq "$(jq -r .verdict <<<"$found")" "$2" "the verdict of $1 ($found)"
+  assert_match "$(jq -r .detail <<<"$found")" "$3" "the detail of $1"
+  assert_match "$(jq -r .mend <<<"$found")" "${4:-.*}" "how to mend $1"
+}
+
+no_line ()
+{
+  assert_json "$json" "all(.checks[]; .name != \"$1\")" "no line $1"
+}

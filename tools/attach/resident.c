@@ -205,15 +205,10 @@ read_answer (int fd, struct json **ret_facts, struct error *err)
 {
   CLEANUP_FREE char *text = malloc (ANSWER_MAX);
   CLEANUP_JSON struct json *json = NULL;
-  size_t used = 0;
-  ssize_t n;
+  size_t used;
 
-  while (text && used < ANSWER_MAX && (n = read (fd, text + used, ANSWER_MAX - used)) != 0)
-    if (n > 0)
-      used += (size_t)n;
-    else if (errno != EINTR)
-      break;
-  json = text ? json_parse (text, used) : NULL;
+  if (text && read_full (fd, text, ANSWER_MAX, &used) == 0)
+    json = json_parse (text, used);
   if (json_get_string (json, "error"))
     return error_set (err, error_class_from_name (json_get_string (json, "class")), "%s",
                       json_get_string (json, "error"));
