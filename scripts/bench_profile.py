@@ -13,7 +13,7 @@ import tempfile
 import time
 
 from bench_compare import BASE
-from bench_servers import MIB, Server, fill, run_fio, start_keyfence
+from bench_servers import MIB, Server, fill, start_keyfence, take_turn
 
 REQUEST_BYTES = {"4k": 4096, "1M": MIB}
 WORKLOADS = {"4k read": ("randread", "4k"), "4k write": ("randwrite", "4k"), "1M read": ("read", "1M"),
@@ -68,35 +68,31 @@ def wait_for_data(path):
     time.sleep(0.3)
 
 
-def profile(server, workload, folder, options):
+def profile(server, workload, folder, options, on_disk):
     """Microseconds of the server's processor time a request, by row; or None."""
     rw, block = WORKLOADS[workload]
     path = os.path.join(folder, f"{server.name}-{workload}.perf".replace(" ", "-"))
     perf = subprocess.Popen(["perf", "record", "-q", "-e", "cpu-clock", "-F", "2999", "-g", "-o", path, "-p",
                              str(server.process.pid)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for_data(path)
-    before = server.cpu_s()
-    done = run_fio(server, (rw, block, DEPTHS[block]), 1, options.seconds, options.size, 100)
-    cpu_s = server.cpu_s() - before
+    done = take_turn(server, (rw, block, DEPTHS[block]), 1, options.seconds, options.size, on_disk)
     perf.terminate()
     perf.wait()
     found = shares(path)
     if not done or not found:
         return None
-    each = 1e6 * cpu_s / (done[0] / REQUEST_BYTES[block])
+    each = 1e6 * done[2] / (done[0] / REQUEST_BYTES[block])
     return {name: share * each for name, share in found.items()}
 
 
-def alone(server, workload, options):
+def alone(server, workload, options, on_disk):
     """At depth 1: microseconds from one request to the next, and of them the server's and the client's."""
     rw, block = WORKLOADS[workload]
-    before = server.cpu_s()
-    done = run_fio(server, (rw, block, 1), 1, options.seconds, options.size, 100)
+    done = take_turn(server, (rw, block, 1), 1, options.seconds, options.size, on_disk)
     if not done:
         return None
-    count = done[0] / REQUEST_BYTES[block]
-    return {"elapsed": 1e6 * done[1] / count, "server": 1e6 * (server.cpu_s() - before) / count,
-            "client": 1e6 * done[2] / count}
+    each = 1e6 / (done[0] / REQUEST_BYTES[block])
+    return dict(zip(("elapsed", "server", "client"), (each * value for value in done[1:])))
 
 
 def measure_store(store, folder, options, run_data):
@@ -112,7 +108,8 @@ def measure_store(store, folder, options, run_data):
         for workload in WORKLOADS:
             if re.search(options.only, workload):
                 rows += [{"store": store, "workload": workload, "server": s.name,
-                          "us": profile(s, workload, folder, options), "alone_us": alone(s, workload, options)}
+                          "us": profile(s, workload, folder, options, store == "disk"),
+                          "alone_us": alone(s, workload, options, store == "disk")}
                          for s in servers]
     finally:
         for server in servers:
