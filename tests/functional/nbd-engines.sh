@@ -2,7 +2,7 @@
 # Each engine serves what the others wrote, the status names the one that is truly used, and where
 # io_uring is forbidden plain calls serve instead, which is said once.
 . "$(dirname "$0")/lib.sh"
-unset KEYFENCE_ENGINE
+unset KEYFENCE_ENGINE KEYFENCE_CACHE # it chooses itself
 [[ $(ldd "$plugin") == *liburing* ]] || skip "built without liburing"
 "$helpers/without-uring" EPERM true || skip "no seccomp filter can be installed"
 make_volume "$dir/disk" 16M
