@@ -111,7 +111,10 @@ backing_close (struct backing *backing)
   backing->fd = backing->meta_fd = -1;
 }
 
-/* The smallest of 512 and 4096 that direct reads at `offset_bytes` accept; 0 when none does. */
+/* The smallest of 512 and 4096 that direct reads accept and `offset_bytes` is a multiple of; 0 when
+ * none is.  It is tried in the header: where the data is nothing but a hole, it can be read at any
+ * alignment, and then not be written.
+ */
 static uint32_t
 probe_alignment (int fd, uint64_t offset_bytes)
 {
@@ -125,7 +128,7 @@ probe_alignment (int fd, uint64_t offset_bytes)
 
     /* Both memory and file offset at an odd multiple of the candidate. */
     if (is_aligned (offset_bytes, align)
-        && pread (fd, (char *)buf + align, align, (off_t)(offset_bytes + align)) >= 0)
+        && pread (fd, (char *)buf + align, align, (off_t)align) >= 0)
       return align;
   }
   return 0;
