@@ -5,12 +5,14 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "common/checked.h"
@@ -134,6 +136,27 @@ probe_alignment (int fd, uint64_t offset_bytes)
   return 0;
 }
 
+/* Whether RWF_DSYNC does past the page cache what it says.  FUSE hands it to the file system's own
+ * program, where hardly anyone looks at it, and says that all is well; so it is believed of those
+ * that are known to keep it.
+ */
+static bool
+keeps_dsync (const struct backing *backing)
+{
+  static const unsigned long known[] = {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,
+                                        F2FS_SUPER_MAGIC, TMPFS_MAGIC};
+  struct statfs s;
+
+  if (backing->is_block)
+    return true;
+  if (fstatfs (backing->fd, &s) < 0)
+    return false;
+  for (size_t i = 0; i < ARRAY_SIZE (known); i++)
+    if ((unsigned long)s.f_type == known[i])
+      return true;
+  return false;
+}
+
 static int
 try_direct (struct backing *backing, uint64_t data_offset_bytes)
 {
@@ -150,6 +173,7 @@ try_direct (struct backing *backing, uint64_t data_offset_bytes)
   if (align != 0 && backing_size (backing, &size_bytes) == 0 && is_aligned (size_bytes, align)) {
     backing->align_bytes = align;
     backing->direct = true;
+    backing->has_durable_writes = keeps_dsync (backing);
     return 0;
   }
   snprintf (

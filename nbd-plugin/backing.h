@@ -21,6 +21,7 @@ struct backing {
   bool read_only;
   bool is_block;
   bool direct;
+  bool has_durable_writes; /* a write can be made durable by itself (RWF_DSYNC); else flush */
   bool can_seek_hole;
   uint32_t align_bytes; /* what `fd` demands of offsets, lengths and memory; 1 when not direct */
   char cache_note[160]; /* why the page cache is used although nobody asked for it; else empty */

@@ -129,15 +129,15 @@ write_range (struct volume *volume, struct worker *w, struct source source, uint
 }
 
 /* A durable write of one transfer carries the flag; a longer one is flushed once at its end.  So is
- * one through the page cache, where the flag would take the report of *earlier* writes that were
- * lost: backing_flush keeps such a failure for everybody.
+ * one where the flag does nothing, and one through the page cache, where it would take the report
+ * of *earlier* writes that were lost: backing_flush keeps such a failure for everybody.
  */
 static int
 write_durably (struct connection *c, struct worker *w, struct source source, uint32_t count,
                uint64_t offset_bytes, bool fua)
 {
   uint64_t unit = c->volume->unit_bytes;
-  bool single = c->volume->backing.direct
+  bool single = c->volume->backing.has_durable_writes
                 && round_up (offset_bytes + count, unit) - round_down (offset_bytes, unit)
                        <= (is_aligned (offset_bytes | count, unit) ? CHUNK_BYTES : unit);
   int r = write_range (c->volume, w, source, count, offset_bytes, fua && single);

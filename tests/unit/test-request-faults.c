@@ -55,7 +55,7 @@ fua_is_one_durable_transfer_or_a_flush (void **state)
   uint8_t *buf = calloc (1, 1048576);
 
   (void)state;
-  rig.volume->backing.direct = true;
+  rig.volume->backing.has_durable_writes = true;
   assert_int_equal (request_write (rig.connection, buf, 4096, 0, false), 0);
   assert_int_equal (fake.durable, 0);
   assert_int_equal (request_write (rig.connection, buf, 4096, 0, true), 0);
@@ -94,7 +94,7 @@ a_failed_durable_write_makes_later_flushes_fail (void **state)
   uint8_t buf[4096] = {0};
 
   (void)state;
-  rig.volume->backing.direct = true;
+  rig.volume->backing.has_durable_writes = true;
   assert_int_equal (request_flush (rig.connection), 0);
   fake.fail_at = fake.submitted + 1;
   fake.fail_with = ENOSPC;

@@ -20,6 +20,7 @@ volume_on_ring (struct secret *key, const struct engine *engine)
   assert_true (volume->backing.fd >= 0);
   assert_int_equal (ftruncate (volume->backing.fd, DATA_OFFSET_BYTES + DISK_BYTES), 0);
   volume->backing.direct = fcntl (volume->backing.fd, F_SETFL, O_RDWR | O_DIRECT) == 0;
+  volume->backing.has_durable_writes = volume->backing.direct;
   return volume;
 }
 
