@@ -210,42 +210,100 @@ backing_size (const struct backing *backing, uint64_t *ret_bytes)
   return 0;
 }
 
+/* ---- syncs ---- */
+
+/* Guard the syncs of all backings: there is one in a process. */
+static pthread_mutex_t syncs_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t syncs_changed = PTHREAD_COND_INITIALIZER;
+
 void
-backing_note_failed_sync (struct backing *backing)
+backing_sync_begin (struct backing *backing, struct backing_sync *sync)
 {
-  atomic_store (&backing->flush_failed, true);
+  LOCK_FOR_SCOPE (&syncs_mutex);
+
+  sync->number = ++backing->last_sync;
+  sync->next = backing->syncs;
+  backing->syncs = sync;
 }
 
-/* Whether a write was lost.  `fd` tells it once, and perhaps to a thread that has not noted it yet;
- * so `meta_fd`, a description of its own by which nobody syncs, is asked, by one thread at a time.
- * It waits for nothing but the header's first byte.
+static void
+remove_sync (struct backing *backing, const struct backing_sync *sync)
+{
+  struct backing_sync **p = &backing->syncs;
+
+  while (*p != sync)
+    p = &(*p)->next;
+  *p = sync->next;
+}
+
+bool
+backing_sync_end (struct backing *backing, struct backing_sync *sync, bool lost)
+{
+  LOCK_FOR_SCOPE (&syncs_mutex);
+
+  remove_sync (backing, sync);
+  if (lost)
+    atomic_store (&backing->flush_failed, true);
+  pthread_cond_broadcast (&syncs_changed);
+  return !atomic_load (&backing->flush_failed);
+}
+
+/* The newest are first. */
+static bool
+is_older_under_way (const struct backing *backing, uint64_t number)
+{
+  for (const struct backing_sync *sync = backing->syncs; sync; sync = sync->next)
+    if (sync->number < number)
+      return true;
+  return false;
+}
+
+/* A device tells what it has lost out of its cache once only: to a sync that began before, perhaps,
+ * which has not said so yet.
  */
 static bool
-was_write_lost (struct backing *backing)
+wait_for_older (const struct backing *backing, uint64_t number)
+{
+  LOCK_FOR_SCOPE (&syncs_mutex);
+
+  while (!atomic_load (&backing->flush_failed) && is_older_under_way (backing, number))
+    pthread_cond_wait (&syncs_changed, &syncs_mutex);
+  return !atomic_load (&backing->flush_failed);
+}
+
+/* Notes whether a write was lost on its way from the page cache.  `fd` tells it once; `meta_fd`, a
+ * description of its own by which nobody syncs, is asked by one thread at a time.  It waits for
+ * nothing but the header's first byte.  Where the call is not to be had, it fails also when it is
+ * to do nothing.
+ */
+static void
+look_for_lost_write (struct backing *backing)
 {
   static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
   LOCK_FOR_SCOPE (&mutex);
 
-  if (sync_file_range (backing->meta_fd, 0, 1, SYNC_FILE_RANGE_WAIT_BEFORE) < 0 && errno != ENOSYS
-      && errno != EPERM && errno != EINVAL) /* not to be had here */
-    backing_note_failed_sync (backing);
-  return atomic_load (&backing->flush_failed);
+  if (sync_file_range (backing->meta_fd, 0, 1, SYNC_FILE_RANGE_WAIT_BEFORE) < 0
+      && sync_file_range (backing->meta_fd, 0, 1, 0) == 0)
+    atomic_store (&backing->flush_failed, true);
 }
 
 int
 backing_flush (struct backing *backing)
 {
+  struct backing_sync sync;
+  int e;
+
   if (atomic_load (&backing->flush_failed))
     return -EIO;
-  while (fdatasync (backing->fd) < 0) {
-    int e = errno;
-
-    if (e == EINTR)
-      continue;
-    backing_note_failed_sync (backing);
-    return -e;
-  }
-  return was_write_lost (backing) ? -EIO : 0;
+  backing_sync_begin (backing, &sync);
+  do
+    e = fdatasync (backing->fd) < 0 ? errno : 0;
+  while (e == EINTR);
+  if (e == 0)
+    look_for_lost_write (backing);
+  if (!backing_sync_end (backing, &sync, e != 0) || !wait_for_older (backing, sync.number))
+    return e != 0 ? -e : -EIO;
+  return 0;
 }
 
 int

@@ -14,6 +14,12 @@
 #include "common/error.h"
 #include "nbd-plugin/params.h"
 
+/* A sync: a flush, or a durable write, on its way.  Its owner's until backing_sync_end. */
+struct backing_sync {
+  uint64_t number;
+  struct backing_sync *next; /* guarded by backing.c */
+};
+
 struct backing {
   const char *path;
   int fd;
@@ -26,6 +32,8 @@ struct backing {
   uint32_t align_bytes; /* what `fd` demands of offsets, lengths and memory; 1 when not direct */
   char cache_note[160]; /* why the page cache is used although nobody asked for it; else empty */
   atomic_bool flush_failed;
+  struct backing_sync *syncs; /* under way; these two are guarded by backing.c */
+  uint64_t last_sync;         /* the number of the latest */
 };
 
 /* Opens and locks.  `path` must stay.  O_DIRECT is decided by backing_choose_cache. */
@@ -50,8 +58,11 @@ int backing_size (const struct backing *backing, uint64_t *ret_bytes) MUST_CHECK
  */
 int backing_flush (struct backing *backing) MUST_CHECK;
 
-/* To be told of a durable write that failed: its error may have been the only report. */
-void backing_note_failed_sync (struct backing *backing);
+/* Around each durable write: `lost` when its error may be the only report of a lost one.  A flush
+ * that begins meanwhile waits for its end; it waits for nobody.  False once a loss is known of.
+ */
+void backing_sync_begin (struct backing *backing, struct backing_sync *sync);
+bool backing_sync_end (struct backing *backing, struct backing_sync *sync, bool lost) MUST_CHECK;
 
 /* Gives the space back; what it reads as afterwards is undefined.  0, -EOPNOTSUPP, or another
  * errno. */

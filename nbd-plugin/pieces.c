@@ -138,7 +138,20 @@ piece_submit (struct volume *volume, struct worker *w, struct piece *piece, uint
   piece->transfer.write = write;
   piece->transfer.durable = durable;
   piece->transfer.more = more;
+  if (durable)
+    backing_sync_begin (&volume->backing, &piece->sync);
   volume->engine->submit (w->queue, &piece->transfer);
+}
+
+/* No space is no lost write. */
+static void
+end_sync (struct volume *volume, struct piece *piece)
+{
+  int *result = &piece->transfer.result;
+  bool lost = client_error (*result) == -EIO;
+
+  if (!backing_sync_end (&volume->backing, &piece->sync, lost) && *result == 0)
+    *result = -EIO;
 }
 
 struct piece *
@@ -151,8 +164,8 @@ piece_reap (struct volume *volume, struct worker *w)
     return NULL;
   piece = (struct piece *)((char *)transfer - offsetof (struct piece, transfer));
   piece->busy = false;
-  if (transfer->durable && transfer->result < 0 && client_error (transfer->result) == -EIO)
-    backing_note_failed_sync (&volume->backing);
+  if (transfer->durable)
+    end_sync (volume, piece);
   return piece;
 }
 

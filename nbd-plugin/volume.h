@@ -32,7 +32,8 @@ struct io_counters {
 /* A chunk on its way. */
 struct piece {
   struct transfer transfer;
-  uint64_t start_bytes; /* of the transfer, in the volume */
+  uint64_t start_bytes;     /* of the transfer, in the volume */
+  struct backing_sync sync; /* of a durable transfer */
   bool busy;
 };
 

@@ -5,12 +5,11 @@
  * KEYFENCE_FAULT_RULE: a file with one line, looked at before each call, "OP WHAT SKIP COUNT":
  *   OP    read, write, sync (fsync and fdatasync), alloc (fallocate), or any
  *   WHAT  an error (EIO, ENOSPC, EINTR, EAGAIN, EOPNOTSUPP), short=BYTES: no more than that is
- * done, or hang: it is done when there is no rule any more; SKIP  calls to let pass first;  COUNT
- * calls to hit after that.  A changed rule (renamed into
- * place) starts counting anew.  No file: no faults.  Each hit adds a line to
- * KEYFENCE_FAULT_RULE.hits. KEYFENCE_FAULT_UNDO: a file in which the old contents of what is
- * written are kept until they are made durable; after a kill -9, `undo` (undo.c) puts them back:
- * what a power loss may do at worst.
+ * done, or hang: it is done when there is no rule any more, or late=ERROR: it fails then; SKIP
+ * calls to let pass first;  COUNT  calls to hit after that.  A changed rule (renamed into place)
+ * starts counting anew.  No file: no faults.  Each hit adds a line to KEYFENCE_FAULT_RULE.hits.
+ * KEYFENCE_FAULT_UNDO: a file in which the old contents of what is written are kept until they are
+ * made durable; after a kill -9, `undo` (undo.c) puts them back: what a power loss may do at worst.
  */
 /* The names of the calls are this file's subject: the headers must not rename them. */
 #undef _FILE_OFFSET_BITS
@@ -146,7 +145,7 @@ hit (const char *op, int *ret_errnum, size_t *ret_limit)
     int errnum;
   } errors[] = {{"EIO", EIO},       {"ENOSPC", ENOSPC},         {"EINTR", EINTR},
                 {"EAGAIN", EAGAIN}, {"EOPNOTSUPP", EOPNOTSUPP}, {"EDQUOT", EDQUOT}};
-  bool is_hit = false, hangs = false;
+  bool is_hit = false, hangs = false, late = false;
 
   pthread_mutex_lock (&rule_lock);
   read_rule ();
@@ -155,8 +154,9 @@ hit (const char *op, int *ret_errnum, size_t *ret_limit)
     rule.count--;
     is_hit = true;
     *ret_errnum = 0;
+    late = strncmp (rule.what, "late=", 5) == 0;
     for (size_t i = 0; i < ARRAY_SIZE (errors); i++)
-      if (strcmp (rule.what, errors[i].name) == 0)
+      if (strcmp (rule.what + (late ? 5 : 0), errors[i].name) == 0)
         *ret_errnum = errors[i].errnum;
     hangs = strcmp (rule.what, "hang") == 0;
     if (*ret_errnum == 0 && !hangs && sscanf (rule.what, "short=%zu", ret_limit) != 1)
@@ -164,7 +164,7 @@ hit (const char *op, int *ret_errnum, size_t *ret_limit)
     note_hit ();
   }
   pthread_mutex_unlock (&rule_lock);
-  while (hangs && access (rule_path, F_OK) == 0)
+  while ((hangs || late) && access (rule_path, F_OK) == 0)
     usleep (5000);
   return is_hit && !hangs;
 }

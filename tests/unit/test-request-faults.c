@@ -76,12 +76,14 @@ fua_through_the_page_cache_is_always_a_flush (void **state)
 {
   struct rig rig = rig_new (4096, 4096);
   uint8_t buf[4096] = {0};
+  struct backing_sync lost;
 
   (void)state;
   assert_int_equal (request_write (rig.connection, buf, 4096, 0, true), 0);
   assert_int_equal (request_write (rig.connection, buf, 10, 7, true), 0);
   assert_int_equal (fake.durable, 0);
-  backing_note_failed_sync (&rig.volume->backing);
+  backing_sync_begin (&rig.volume->backing, &lost);
+  assert_false (backing_sync_end (&rig.volume->backing, &lost, true));
   assert_int_equal (request_write (rig.connection, buf, 4096, 0, true), -EIO);
   assert_int_equal (request_write (rig.connection, buf, 4096, 0, false), 0);
   rig_clear (&rig);
