@@ -1,9 +1,11 @@
 /* cmd-serve.c owns `keyfence serve`. */
 #include <errno.h>
 #include <inttypes.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,6 +13,7 @@
 #include "common/checked.h"
 #include "common/lock.h"
 #include "common/parse.h"
+#include "common/paths.h"
 #include "common/unix-socket.h"
 #include "tools/arguments.h"
 #include "tools/volume-config.h"
@@ -258,6 +261,22 @@ remove_stale (const char *path, struct error *err)
                : 0;
 }
 
+/* nbdkit would only repeat the errno. */
+static int
+check_socket_folder (const char *path, struct error *err)
+{
+  CLEANUP_FREE char *folder = strndup (path, (size_t)(strrchr (path, '/') - path) + 1);
+
+  if (!folder)
+    return error_set (err, ERROR_SYSTEM, "out of memory");
+  if (access (folder, F_OK) < 0 && errno == ENOENT)
+    return error_set (err, ERROR_NOT_FOUND,
+                      "%s: the folder for it does not exist: make it first, or choose another "
+                      "--socket",
+                      path);
+  return 0;
+}
+
 /* Where nbdkit listens: the last of its own options wins over ours. */
 static const char *
 listen_address (char *const *words)
@@ -271,6 +290,38 @@ listen_address (char *const *words)
       address = *++words;
   }
   return address;
+}
+
+/* Whether nbdkit will be able to listen there, which it would say without the port's name.  What it
+ * alone can judge (names of hosts) is left to it, and so is who else comes between.
+ */
+static int
+check_port (const struct nbdkit_plan *plan, struct error *err)
+{
+  static const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
+                                        .ai_socktype = SOCK_STREAM};
+  const char *address = listen_address (plan->options);
+  struct addrinfo *found = NULL;
+  CLEANUP_CLOSE int fd = -1;
+  int on = 1, errnum = 0;
+
+  if (getaddrinfo (address, plan->port, &hints, &found) != 0)
+    return 0;
+  fd = socket (found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd >= 0 && setsockopt (fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0
+      && (bind (fd, found->ai_addr, found->ai_addrlen) < 0 || listen (fd, 1) < 0))
+    errnum = errno;
+  freeaddrinfo (found);
+  if (errnum == EADDRINUSE)
+    return error_set (err, ERROR_BUSY,
+                      "something else listens at port %s of %s: stop it first, or choose another "
+                      "--port",
+                      plan->port, address);
+  if (errnum == EACCES)
+    return error_set (err, ERROR_SYSTEM, "port %s of %s is for root only: choose another --port",
+                      plan->port, address);
+  return errnum ? error_set_errno (err, errnum, "listening at port %s of %s", plan->port, address)
+                : 0;
 }
 
 /* As the NBD URI specification has it; a new string. */
@@ -318,6 +369,21 @@ print_started (const struct nbdkit_plan *plan, const struct json *status, const 
     print_fact ("pid", "%" PRIu64 " (kill %" PRIu64 " stops it)", pid, pid);
 }
 
+/* The plugin goes without a control socket where there is no folder for one. */
+static void
+warn_of_no_control (const struct nbdkit_plan *plan)
+{
+  CLEANUP_FREE char *folder = path_rundir (true);
+
+  for (size_t i = 0; i < plan->parameter_count; i++)
+    if (strncmp (plan->parameters[i], "control=", strlen ("control=")) == 0)
+      return;
+  if (!folder)
+    print_warning ("there is no folder for the control socket, so keyfence status, fence, drill "
+                   "and the others do not find this server: set KEYFENCE_RUNDIR to an absolute "
+                   "path of yours, for all commands, or give control=PATH");
+}
+
 static int
 start (const struct arguments *args, const struct nbdkit_plan *plan, struct error *err)
 {
@@ -329,6 +395,7 @@ start (const struct arguments *args, const struct nbdkit_plan *plan, struct erro
     return error_set (err, ERROR_SYSTEM, "out of memory");
   if (nbdkit_start (plan, &status, err) < 0 || status_exit_code (status, &code, err) < 0)
     return -1;
+  warn_of_no_control (plan);
   if (args->options[JSON]) {
     json_set_string (status, "uri", uri);
     return print_json (status, err) < 0 ? -1 : code;
@@ -369,7 +436,10 @@ run (const struct arguments *args, struct error *err)
     return dry_run (&plan, err);
   if (check_free (plan.path, err) < 0)
     return -1;
-  if (plan.socket && remove_stale (plan.socket, err) < 0)
+  if (plan.socket
+      && (check_socket_folder (plan.socket, err) < 0 || remove_stale (plan.socket, err) < 0))
+    return -1;
+  if (plan.port && check_port (&plan, err) < 0)
     return -1;
   return plan.foreground ? nbdkit_exec (&plan, err) : start (args, &plan, err);
 }

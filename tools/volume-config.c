@@ -450,9 +450,9 @@ usual_socket (const char *name, bool create, const char *otherwise, char **ret_s
 
   if (!path)
     return error_set (err, ERROR_SYSTEM,
-                      "there is no folder for sockets that can be written: it is KEYFENCE_RUNDIR, "
-                      "else /run/keyfence, else XDG_RUNTIME_DIR/keyfence, and keyfence serve makes "
-                      "it; else %s",
+                      "there is no folder for sockets that can be written (KEYFENCE_RUNDIR, else "
+                      "/run/keyfence, else XDG_RUNTIME_DIR/keyfence): set KEYFENCE_RUNDIR to an "
+                      "absolute path of yours, for all commands, or %s",
                       otherwise);
   *ret_socket = path;
   return 0;

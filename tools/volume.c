@@ -6,11 +6,13 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "common/checked.h"
 #include "common/io.h"
 #include "common/lock.h"
+#include "common/paths.h"
 
 int
 volume_measure (struct volume *volume, struct error *err)
@@ -47,6 +49,16 @@ check_unclaimed (const struct volume *volume, struct error *err)
   return error_set_errno (err, -fd, "%s", volume->path);
 }
 
+/* A word without a slash may have been meant as a configuration's name. */
+static int
+not_found (const char *path, struct error *err)
+{
+  CLEANUP_FREE char *config = strchr (path, '/') ? NULL : path_config (path);
+
+  return error_set (err, ERROR_NOT_FOUND, "%s does not exist%s%s", path,
+                    config ? ", and neither does " : "", config ? config : "");
+}
+
 int
 volume_open (const char *path, bool exclusive, struct volume *ret, struct error *err)
 {
@@ -57,7 +69,7 @@ volume_open (const char *path, bool exclusive, struct volume *ret, struct error 
   volume.path = path;
   volume.fd = open (path, flags);
   if (volume.fd < 0 && errno == ENOENT)
-    return error_set (err, ERROR_NOT_FOUND, "%s does not exist", path);
+    return not_found (path, err);
   if (volume.fd < 0 && errno == EISDIR)
     return error_set (err, ERROR_USAGE, "%s is neither a regular file nor a block device", path);
   if (volume.fd < 0)

@@ -37,3 +37,8 @@ port=$((20000 + RANDOM % 20000))
 keyfence serve --port "$port" --pidfile "$dir/pid" --json "$dir/disk" -- --ipaddr=127.0.0.2 >"$dir/started"
 assert_eq "$(jq -r .uri "$dir/started")" "nbd://127.0.0.2:$port" uri
 nbdinfo --size "$(jq -r .uri "$dir/started")" >/dev/null
+
+# What is in use is named.
+make_volume "$dir/other" 1M
+expect_fail 1 "something else listens at port $port of 127.0.0.2: stop it first, or choose another --port" \
+  keyfence serve --port "$port" "$dir/other" -- --ipaddr=127.0.0.2

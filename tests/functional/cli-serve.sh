@@ -47,8 +47,11 @@ expect_fail 2 'a socket has at most 107 bytes' keyfence serve disk.img --socket 
 truncate -s 4M zeros
 expect_fail 1 '^keyfence: serve: zeros' keyfence serve zeros
 expect_fail 1 '^keyfence: serve: .*zeros' keyfence serve zeros --socket s
-expect_fail 1 'nothing does not exist' keyfence serve nothing
+expect_fail 1 'nothing does not exist, and neither does .*/nothing\.conf$' keyfence serve nothing
+expect_fail 1 '/nothing does not exist$' keyfence serve ./nothing
 expect_fail 2 'zeros exists and is no socket' keyfence serve disk.img --socket zeros
+expect_fail 1 'no/folder/s: the folder for it does not exist: make it first' \
+  keyfence serve disk.img --socket no/folder/s
 expect_fail 1 'nbdkit is not installed' env PATH=/nonexistent "$KEYFENCE" serve disk.img
 
 # It does not return before nbdkit's first process has ended, which takes its parent's end for a
@@ -148,6 +151,17 @@ kill_pid
 keyfence serve disk.img --read-only control=none >output
 pid=$(sed -n 's/^pid: *\([0-9]*\) .*/\1/p' output)
 expect_fail 1 "in use by process $pid .nbdkit., which has no control socket" keyfence status disk.img
+kill_pid
+# Without a folder for sockets it needs one to be named, and is not quietly out of the other commands' reach.
+nowhere=/nonexistent/folder
+expect_fail 1 'set KEYFENCE_RUNDIR to an absolute path' env KEYFENCE_RUNDIR=$nowhere "$KEYFENCE" serve disk.img
+KEYFENCE_RUNDIR=$nowhere keyfence serve disk.img --socket "$dir/s" --pidfile pidfile >output 2>stderr
+pid=$(cat pidfile)
+assert_match "$(cat stderr)" 'warning: there is no folder for the control socket' "warning"
+kill_pid
+KEYFENCE_RUNDIR=$nowhere keyfence serve disk.img --socket "$dir/s" --pidfile pidfile control=none >output 2>stderr
+pid=$(cat pidfile)
+assert_eq "$(cat stderr)" '' "what serve said with control=none"
 kill_pid
 keyfence serve disk.img control="$dir/elsewhere" >output
 pid=$(sed -n 's/^pid: *\([0-9]*\) .*/\1/p' output)
