@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/parse.h"
 #include "tools/arguments.h"
@@ -196,6 +197,8 @@ run (const struct arguments *args, struct error *err)
 
   if (take_plan (args, &plan, err) < 0 || take_config (&plan, &config, &socket, &device, err) < 0)
     return -1;
+  if (geteuid () != 0)
+    return error_set (err, ERROR_SYSTEM, "only root can make block devices: run it by sudo");
   return args->options[FOREGROUND] ? run_foreground (&plan, err)
                                    : run_background (&plan, args->options[JSON], err);
 }

@@ -85,7 +85,8 @@ check_device (struct target *target, bool force, struct error *err)
   if (holds_something (fd, path, &holds, what, err) < 0)
     return -1;
   if (holds)
-    return error_set (err, ERROR_FOREIGN, "%s holds %s: --force overwrites it", path, what);
+    return error_set (err, ERROR_FOREIGN,
+                      "%s holds %s: --force overwrites it, and what is on it is lost", path, what);
   return 0;
 }
 
@@ -102,8 +103,9 @@ check_existing (struct target *target, bool force, struct error *err)
     return 0;
   if (holds_something (target->volume.fd, path, &holds, what, err) < 0)
     return -1;
-  return error_set (err, ERROR_FOREIGN, "%s exists%s%s: --force overwrites it", path,
-                    holds ? " and holds " : "", holds ? what : "");
+  return error_set (err, ERROR_FOREIGN, "%s exists%s%s: --force overwrites it%s", path,
+                    holds ? " and holds " : "", holds ? what : "",
+                    holds ? ", and what is in it is lost" : "");
 }
 
 int
