@@ -312,8 +312,8 @@ row_for_unknown (unsigned status)
                                          KMS_OUTAGE,
                                          "unexpected_answer",
                                          false,
-                                         "find out what answers there instead of Azure (a proxy?): "
-                                         "this is not known"};
+                                         "check the vault's name, and find out what answers there "
+                                         "instead of Azure (a proxy?): this is not known"};
 
   return status == 408 || (status >= 500 && status <= 599) ? &down : &other;
 }

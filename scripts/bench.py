@@ -144,6 +144,9 @@ def describe_machine(folders):
 
 def measure_all(options, run_data):
     """Fills `run_data`, which holds what was measured even where this does not come to its end."""
+    if os.getloadavg()[0] > os.cpu_count() / 2:
+        print(f"warning: the machine is busy (load {os.getloadavg()[0]:.1f}): figures of a quiet one say more",
+              file=sys.stderr)
     folders = folders_of(options)
     run_data.update({"machine": describe_machine(folders), "servers": {}, "results": [], "seconds": options.seconds,
                      "rounds": options.rounds, "size_mib": options.size // MIB})

@@ -59,6 +59,8 @@ class Server:
             fields = f.read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    environment = {}  # of fio
+
     def fio_target(self):
         return ["--ioengine=nbd", f"--uri=nbd+unix:///?socket={self.socket}"]
 
@@ -82,6 +84,9 @@ class BareDisk:
     def fio_target(self):
         return ["--ioengine=io_uring", "--direct=1", f"--filename={self.image}"]
 
+    # Huge pages, as the server's are: into ordinary ones a virtual disk reads at half the speed.
+    environment = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+
     def cpu_s(self):
         return 0.0
 
@@ -100,7 +105,7 @@ def run_fio(server, workload, connections, seconds, size_bytes, loops=1, apart_b
          f"--iodepth={depth}", f"--numjobs={connections}", "--thread", f"--size={share}",
          f"--offset_increment={apart_bytes or share}", f"--loops={loops}", f"--runtime={round(seconds * 1000)}ms",
          "--randrepeat=0", "--output-format=json", *([] if to_end else ["--exitall"])],
-        capture_output=True, text=True)
+        capture_output=True, text=True, env={**os.environ, **server.environment})
     if done.returncode != 0 or "{" not in done.stdout:
         return None
     jobs = json.loads(done.stdout[done.stdout.index("{"):])["jobs"]

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -23,6 +24,7 @@
 #define MANY 16 /* nbdkit's threads for a connection */
 #define ROUND_NS 500000000
 #define ALIGNMENT 4096
+#define HUGE_PAGE ((size_t)2 << 20) /* of most processors */
 
 #define SCRATCH_BYTES ((uint64_t)256 << 20)
 #define SCRATCH_LEAST_BYTES ((uint64_t)16 << 20)
@@ -47,11 +49,26 @@ now_ns (void)
   return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+/* Large direct requests go to and from huge pages, as the server's do. */
+static uint8_t *
+buffer_new (size_t size_bytes, bool direct)
+{
+  uint8_t *buf;
+
+  if (!direct || size_bytes < LARGE)
+    return aligned_alloc (ALIGNMENT, size_bytes);
+  size_bytes = round_up (size_bytes, HUGE_PAGE);
+  buf = aligned_alloc (HUGE_PAGE, size_bytes);
+  if (buf)
+    madvise (buf, size_bytes, MADV_HUGEPAGE); /* a wish */
+  return buf;
+}
+
 /* Bytes that no store compresses or takes for zeros. */
 static uint8_t *
-random_buffer (size_t size_bytes, struct error *err)
+random_buffer (size_t size_bytes, bool direct, struct error *err)
 {
-  uint8_t *buf = aligned_alloc (ALIGNMENT, size_bytes);
+  uint8_t *buf = buffer_new (size_bytes, direct);
 
   if (!buf) {
     error_set (err, ERROR_SYSTEM, "no memory for %zu bytes", size_bytes);
@@ -110,7 +127,7 @@ static int
 fill (int fd, const char *folder, struct error *err)
 {
   uint64_t start = now_ns (), size_bytes = 0;
-  CLEANUP_FREE uint8_t *buf = random_buffer (LARGE, err);
+  CLEANUP_FREE uint8_t *buf = random_buffer (LARGE, false, err);
 
   if (!buf || choose_scratch_size (fd, folder, &size_bytes, err) < 0)
     return -1;
@@ -308,7 +325,7 @@ bench_store_run (const struct bench_store *store, const struct bench_store_case 
   }
   for (unsigned i = 0; r == 0 && i < which->depth; i++) {
     runners[i].round = &round;
-    runners[i].buf = random_buffer (which->request_bytes, err);
+    runners[i].buf = random_buffer (which->request_bytes, which->direct, err);
     r = runners[i].buf ? 0 : -1;
   }
   if (r == 0)

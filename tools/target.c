@@ -181,7 +181,12 @@ target_resize (struct target *target, uint64_t file_bytes, bool preallocate, str
   else if (preallocate)
     r = allocate (fd, file_bytes);
   if (r < 0)
-    return error_set_errno (err, -r, "giving %s its size", target->volume.path);
+    return r == -EFBIG
+               ? error_set (err, ERROR_SYSTEM,
+                            "%s: its file system, or the limit on sizes of files (ulimit -f), "
+                            "allows none of that size: make it smaller",
+                            target->volume.path)
+               : error_set_errno (err, -r, "giving %s its size", target->volume.path);
   target->volume.file_bytes = file_bytes;
   return 0;
 }

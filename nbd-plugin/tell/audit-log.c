@@ -46,6 +46,10 @@ open_file (struct audit *audit, struct error *err)
   if (fd < 0 && errno == ELOOP)
     return error_set (err, ERROR_USAGE, "audit-log %s is a symbolic link: name the file itself",
                       audit->path);
+  if (fd < 0 && errno == ENOENT)
+    return error_set (err, ERROR_NOT_FOUND,
+                      "can't open audit-log %s: its folder does not exist: make it first",
+                      audit->path);
   if (fd < 0 && errno != ENXIO) /* of a FIFO or socket */
     return error_set_errno (err, errno, "can't open audit-log %s", audit->path);
   if (fd < 0 || fstat (fd, &st) < 0 || !S_ISREG (st.st_mode))

@@ -112,7 +112,7 @@ fi
 (
   ulimit -f 4096 # units of 1024 bytes
   trap '' XFSZ
-  expect_fail 1 'giving new.img its size: File too large' keyfence create new.img --size 16M --key "$key"
+  expect_fail 1 'new.img: its file system, or the limit on sizes of files .ulimit -f., allows none of that size' keyfence create new.img --size 16M --key "$key"
 )
 [ ! -e new.img ] || fail "a half-made file was left behind a file size limit"
 

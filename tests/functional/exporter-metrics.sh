@@ -204,7 +204,7 @@ assert_sample "keyfence_up{volume=\"$uuid\"} 0"
 
 # ---- the command line -----------------------------------------------------------------------------------
 
-expect_fail 1 "--listen 127.0.0.1:$exporter_port: Address already in use" \
+expect_fail 1 "--listen 127.0.0.1:$exporter_port: something else listens there: choose another port" \
   keyfence exporter --listen "127.0.0.1:$exporter_port"
 for address in 10819 localhost:10819 127.0.0.1: :10819 127.0.0.1:x 1.2.3:70000; do
   expect_fail 2 "--listen $address: expected" keyfence exporter --listen "$address"

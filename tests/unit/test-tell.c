@@ -189,7 +189,7 @@ what_is_no_regular_file_is_refused_as_audit_log (void **state)
   rig_params.audit_log = rig_dir;
   rig_expect_refusal ("Is a directory");
   rig_params.audit_log = "/nonexistent/audit.log";
-  rig_expect_refusal ("can't open audit-log /nonexistent/audit.log: No such file or directory");
+  rig_expect_refusal ("can't open audit-log /nonexistent/audit.log: its folder does not exist");
 }
 
 static void

@@ -61,11 +61,15 @@ listen_at (const char *listen_on, int *ret_fd, struct error *err)
   if (fd < 0)
     return error_set_errno (err, errno, "a socket");
   setsockopt (fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-  if (bind (fd, info->ai_addr, info->ai_addrlen) < 0 || listen (fd, BACKLOG) < 0)
-    return error_set_errno (err, errno, "--listen %s", listen_on);
-  *ret_fd = fd;
-  fd = -1;
-  return 0;
+  if (bind (fd, info->ai_addr, info->ai_addrlen) == 0 && listen (fd, BACKLOG) == 0) {
+    *ret_fd = fd;
+    fd = -1;
+    return 0;
+  }
+  if (errno == EADDRINUSE)
+    return error_set (err, ERROR_BUSY,
+                      "--listen %s: something else listens there: choose another port", listen_on);
+  return error_set_errno (err, errno, "--listen %s", listen_on);
 }
 
 /* Says where it listens: the port may have been chosen by the system. */
