@@ -242,10 +242,10 @@ class Day:
             thread.start()
         for thread in actors:
             thread.join()
+        self.over.set()
+        watcher.join()  # it would take a client that is told to end for one that has died
         if not self.trouble:
             self.finish()
-        self.over.set()
-        watcher.join()
 
     def finish(self):
         """The clients end; each byte is read from a server that knows nothing of before."""

@@ -5,6 +5,7 @@
 not_under_wrapper "a sanitizer's memory is not the agent's"
 grep -q __asan "$KEYFENCE_BUILD/kms/keyfence-agent" && skip "a sanitizer's memory is not the agent's"
 require gdb
+unset MALLOC_PERTURB_ # meson's; its pattern may be that of the volume key, below
 aws_start
 
 # A role, so that there is a session that the agent got by itself, and keeps.
