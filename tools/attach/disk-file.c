@@ -213,6 +213,14 @@ is_inside (off_t offset_bytes, uint64_t size_bytes)
          && size_bytes <= disk.size_bytes - (uint64_t)offset_bytes;
 }
 
+/* The kernel would hand on 12 requests of a loop device at a time, fewer than there are threads. */
+static void
+file_init (void *unused, struct fuse_conn_info *conn)
+{
+  (void)unused;
+  conn->max_background = conn->congestion_threshold = 4 * THREADS;
+}
+
 static void
 file_getattr (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
@@ -332,6 +340,7 @@ file_fallocate (fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t le
 }
 
 static const struct fuse_lowlevel_ops operations = {
+    .init = file_init,
     .getattr = file_getattr,
     .open = file_open,
     .release = file_release,
@@ -404,6 +413,7 @@ serve (unsigned threads)
   config = fuse_loop_cfg_create ();
   if (!config)
     errx (1, "out of memory");
+  fuse_loop_cfg_set_clone_fd (config, 1);
   fuse_loop_cfg_set_max_threads (config, threads);
   fuse_loop_cfg_set_idle_threads (config,
                                   threads); /* a thread that ends takes its connection along */
