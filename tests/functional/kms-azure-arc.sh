@@ -1,13 +1,10 @@
 #!/bin/bash
 # A machine that Azure Arc has connected proves itself by a file in /var/opt/azcmagent/tokens.
-# The test has a /var/opt of its own, in a mount namespace.
-if [ "${1:-}" != inside ]; then
-  [ "$(id -u)" -eq 0 ] || { echo 'SKIP: not root'; exit 77; }
-  unshare -m true 2>/dev/null || { echo 'SKIP: no mount namespaces'; exit 77; }
-  exec unshare -m "$0" inside
-fi
+# The test has a /var/opt of its own, in its own mounts.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/lib-kms.sh"
+require_root
+[ -n "${KEYFENCE_OWN_MOUNTS:-}" ] || skip "no mount namespaces"
 require jq
 mount -t tmpfs tmpfs /var/opt || skip "no tmpfs can be mounted"
 mkdir /var/opt/azcmagent
